@@ -1,0 +1,106 @@
+#pragma once
+
+#include "concordat/error.h"
+#include "concordat/http.h"
+#include "concordat/transaction.h"
+
+#include <boost/json/value.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace concordat
+{
+/// Who may call an endpoint (http-api.md §3.1). Policies are tried in order, the first that passes wins.
+enum class AuthPolicy
+{
+  no_auth,
+  user_cert,
+  member_cert,
+  any_cert,
+  node_cert,
+};
+
+/// Who called, once a policy has passed.
+struct Caller
+{
+  AuthPolicy policy = AuthPolicy::no_auth;
+  std::string
+      id; ///< hex SHA-256 of the certificate's DER; of the public key for a node; empty for no_auth and any_cert
+  boost::json::value data; ///< member_data or user_data, null if there is none
+};
+
+/// How an endpoint uses the store.
+enum class Mode
+{
+  command,    ///< touches no map
+  read_only,  ///< reads committed state
+  read_write, ///< runs in a transaction that commits if the answer is 2xx; may run more than once
+};
+
+/// Where a request goes that reaches a backup (http-api.md §2.6).
+enum class Forwarding
+{
+  never,
+  sometimes,
+  always,
+};
+
+/// What a handler works with; lives as long as the call.
+class Context
+{
+public:
+  virtual ~Context() = default;
+  virtual const Request& request() const = 0;
+  virtual const Caller& caller() const = 0;
+  /// The undecoded text that `{name}` of the endpoint's path matched.
+  virtual std::string_view path_parameter(std::string_view name) const = 0;
+  /// What the handler reads: committed state (read_only), or the running transaction (read_write).
+  /// A stream of the response may keep the pointer and read on after the handler has returned (read_only).
+  virtual std::shared_ptr<ReadTransaction> state() = 0;
+  /// The running transaction; only in read_write endpoints.
+  virtual Transaction& transaction() = 0;
+};
+
+using Handler = std::function<Response(Context&)>;
+
+/// One endpoint of a frontend.
+struct Endpoint
+{
+  std::string method;
+  std::string path; ///< without the frontend's prefix; `{name}` matches one or more characters other than '/'
+  Mode mode = Mode::read_only;
+  std::vector<AuthPolicy> policies;
+  Handler handler;
+  boost::json::object openapi;          ///< an OpenAPI 3.0 operation object; completed with operationId and defaults
+  bool hidden = false;                  ///< left out of the API description
+  std::optional<Forwarding> forwarding; ///< always for read_write, sometimes otherwise, unless given
+};
+
+/// Component schemas and title of an API description.
+struct ApiInfo
+{
+  std::string title;
+  std::string description;
+  std::string version;
+  boost::json::object schemas;
+};
+
+/// What runs under `/app`. Handlers are called from several threads at once.
+class Application
+{
+public:
+  virtual ~Application() = default;
+  virtual ApiInfo info() const = 0;
+  virtual std::vector<Endpoint> endpoints() = 0;
+};
+
+/// Defined by the application that is linked into the node.
+/// @param configuration the `application` object of the node's configuration; an empty object if absent
+/// @return Error::invalid naming the path of the wrong key
+Result<std::unique_ptr<Application>> make_application(const boost::json::object& configuration);
+}

@@ -1,0 +1,199 @@
+#include "base/files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace concordat::base
+{
+namespace
+{
+std::unexpected<Error> failed(const char* what, const Path& path, int number)
+{
+  const auto code = number == ENOENT                                        ? ErrorCode::not_found
+                  : number == EEXIST                                        ? ErrorCode::exists
+                  : number == ENOSPC || number == EDQUOT || number == EFBIG ? ErrorCode::no_space
+                  : number == EACCES || number == EPERM                     ? ErrorCode::denied
+                                                                            : ErrorCode::io;
+  return fail(code, std::string(what) + " '" + path + "': " + std::strerror(number));
+}
+
+class RealFile : public File
+{
+public:
+  RealFile(int descriptor, Path path) : descriptor_(descriptor), path_(std::move(path)) {}
+  RealFile(const RealFile&) = delete;
+  RealFile& operator=(const RealFile&) = delete;
+  ~RealFile() override
+  {
+    ::close(descriptor_);
+  }
+
+  Result<std::string> read_at(std::uint64_t offset, std::size_t size) const override
+  {
+    std::string bytes(size, '\0');
+    std::size_t done = 0;
+    while (done < size)
+    {
+      const auto count = ::pread(descriptor_, bytes.data() + done, size - done, static_cast<off_t>(offset + done));
+      if (count < 0 && errno == EINTR)
+        continue;
+      if (count < 0)
+        return failed("cannot read", path_, errno);
+      if (count == 0)
+        break;
+      done += static_cast<std::size_t>(count);
+    }
+    bytes.resize(done);
+    return bytes;
+  }
+
+  Result<void> write_at(std::uint64_t offset, std::string_view bytes) override
+  {
+    while (!bytes.empty())
+    {
+      const auto count = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (count < 0 && errno == EINTR)
+        continue;
+      if (count < 0)
+        return failed("cannot write", path_, errno);
+      offset += static_cast<std::uint64_t>(count);
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+    return {};
+  }
+
+  Result<void> truncate(std::uint64_t size) override
+  {
+    if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0)
+      return failed("cannot truncate", path_, errno);
+    return {};
+  }
+
+  Result<std::uint64_t> size() const override
+  {
+    struct stat status = {};
+    if (::fstat(descriptor_, &status) != 0)
+      return failed("cannot get the size of", path_, errno);
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+
+  Result<void> sync() override
+  {
+    if (::fdatasync(descriptor_) != 0)
+      return failed("cannot sync", path_, errno);
+    return {};
+  }
+
+private:
+  int descriptor_;
+  Path path_;
+};
+}
+
+Result<std::string> FileSystem::read(const Path& path, std::uint64_t limit)
+{
+  auto file = open(path, OpenMode::read);
+  if (!file)
+    return std::unexpected(file.error());
+  const auto size = (*file)->size();
+  if (!size)
+    return std::unexpected(size.error());
+  if (*size > limit)
+    return fail(ErrorCode::limit, "'" + path + "' is larger than " + std::to_string(limit) + " bytes");
+  return (*file)->read_at(0, static_cast<std::size_t>(*size));
+}
+
+Result<void> FileSystem::replace(const Path& path, std::string_view content)
+{
+  const Path temporary = path + ".new";
+  if (exists(temporary))
+    if (auto removed = remove(temporary); !removed)
+      return removed;
+  {
+    auto file = open(temporary, OpenMode::create);
+    if (!file)
+      return std::unexpected(file.error());
+    if (auto written = (*file)->write_at(0, content); !written)
+      return written;
+    if (auto synced = (*file)->sync(); !synced)
+      return synced;
+  }
+  if (auto renamed = rename(temporary, path); !renamed)
+    return renamed;
+  return sync_directory(parent(path));
+}
+
+Result<std::unique_ptr<File>> RealFileSystem::open(const Path& path, OpenMode mode)
+{
+  const int flags = mode == OpenMode::read       ? O_RDONLY
+                  : mode == OpenMode::read_write ? O_RDWR
+                                                 : O_RDWR | O_CREAT | O_EXCL;
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
+  if (descriptor < 0)
+    return failed(mode == OpenMode::create ? "cannot create" : "cannot open", path, errno);
+  return std::make_unique<RealFile>(descriptor, path);
+}
+
+Result<std::vector<std::string>> RealFileSystem::list(const Path& directory) const
+{
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
+    names.push_back(at->path().filename().string());
+  if (error)
+    return failed("cannot list", directory, error.value());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool RealFileSystem::exists(const Path& path) const
+{
+  struct stat status = {};
+  return ::stat(path.c_str(), &status) == 0;
+}
+
+Result<void> RealFileSystem::rename(const Path& from, const Path& to)
+{
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    return failed("cannot rename", from, errno);
+  return {};
+}
+
+Result<void> RealFileSystem::remove(const Path& path)
+{
+  if (::unlink(path.c_str()) != 0)
+    return failed("cannot remove", path, errno);
+  return {};
+}
+
+Result<void> RealFileSystem::make_directory(const Path& path)
+{
+  if (exists(path))
+    return {};
+  if (const auto above = parent(path); above != path && !exists(above))
+    if (auto made = make_directory(above); !made)
+      return made;
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return failed("cannot make the directory", path, errno);
+  return {};
+}
+
+Result<void> RealFileSystem::sync_directory(const Path& directory)
+{
+  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0)
+    return failed("cannot open the directory", directory, errno);
+  const int outcome = ::fsync(descriptor);
+  const int number = errno;
+  ::close(descriptor);
+  if (outcome != 0)
+    return failed("cannot sync the directory", directory, number);
+  return {};
+}
+}
