@@ -1,0 +1,80 @@
+#pragma once
+
+#include "concordat/error.h"
+#include "concordat/transaction.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+typedef struct evp_pkey_st EVP_PKEY;
+
+namespace concordat::crypto
+{
+enum class Curve
+{
+  p256,
+  p384,
+  p521,
+};
+
+/// A public key: EC on a named curve, or RSA. Cheap to copy; any thread may call.
+class PublicKey
+{
+public:
+  static Result<PublicKey> from_der(std::string_view subject_public_key_info);
+  static Result<PublicKey> from_pem(std::string_view pem);
+  explicit PublicKey(std::shared_ptr<EVP_PKEY> key) : key_(std::move(key)) {}
+
+  std::string der() const;  ///< SubjectPublicKeyInfo
+  std::string pem() const;
+  /// Lower-case hex SHA-256 of der(): the id of a node, the kid of a service key.
+  std::string id() const;
+  /// Nothing for a key that is not EC on one of the curves.
+  Result<Curve> curve() const;
+  /// ECDSA, `signature` in DER, `digest` taken as it is (not hashed again).
+  bool verify_digest(const Digest& digest, std::string_view signature) const;
+  /// ECDSA over the message with the curve's own hash, signature as r‖s of fixed width: what COSE uses.
+  bool verify_cose(std::string_view message, std::string_view signature) const;
+
+  EVP_PKEY* native() const
+  {
+    return key_.get();
+  }
+
+private:
+  std::shared_ptr<EVP_PKEY> key_;
+};
+
+/// A key pair that signs. Cheap to copy; any thread may call.
+class KeyPair
+{
+public:
+  static KeyPair generate(Curve curve);
+  static Result<KeyPair> from_pem(std::string_view private_pem);
+
+  const PublicKey& public_key() const
+  {
+    return public_key_;
+  }
+  std::string private_pem() const;  ///< PKCS#8, not encrypted
+  /// ECDSA over a digest taken as it is; DER.
+  std::string sign_digest(const Digest& digest) const;
+  /// ECDSA over the message with the curve's own hash; r‖s of fixed width.
+  std::string sign_cose(std::string_view message) const;
+
+private:
+  explicit KeyPair(std::shared_ptr<EVP_PKEY> key) : key_(key), public_key_(std::move(key)) {}
+  std::shared_ptr<EVP_PKEY> key_;
+  PublicKey public_key_;
+};
+
+struct RsaPair
+{
+  std::string private_pem;
+  std::string public_pem;
+};
+
+/// A fresh RSA key for encryption; takes tens of milliseconds.
+RsaPair generate_rsa(unsigned bits = 2048);
+}

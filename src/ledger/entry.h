@@ -1,0 +1,68 @@
+#pragma once
+
+#include "ledger/secret.h"
+
+#include "concordat/error.h"
+#include "concordat/transaction.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace concordat::ledger
+{
+inline constexpr std::uint8_t chunk_after = 0x01;   ///< entry flag: the chunk ends with this entry
+inline constexpr std::uint8_t chunk_before = 0x02;  ///< entry flag: a chunk begins with this entry
+
+inline constexpr std::size_t entry_header_size = 8;
+
+/// Names of the tables of a signature transaction (ledger-format.md §6.3).
+inline constexpr std::string_view signatures_table = "public:ccf.internal.signatures";
+inline constexpr std::string_view cose_signatures_table = "public:ccf.internal.cose_signatures";
+inline constexpr std::string_view tree_table = "public:ccf.internal.tree";
+/// Key of a table with one entry.
+inline constexpr std::string_view single_key{"\0\0\0\0\0\0\0\0", 8};
+
+/// An entry ready to be stored, and the leaf that stands for it in the Merkle tree.
+struct EncodedEntry
+{
+  std::string bytes;
+  Digest leaf;
+};
+
+/// Makes an entry of type 4 (ledger-format.md §2–5).
+/// @param public_maps, private_maps as `kv::encode` gives them
+EncodedEntry encode_entry(
+  const LedgerSecret& secret, TxId txid, std::uint8_t flags, const Digest& claims, std::string_view public_maps,
+  std::string_view private_maps);
+
+/// A parsed entry; views point into the bytes it was parsed from.
+struct Entry
+{
+  std::string_view bytes;  ///< the whole entry
+  std::uint8_t flags = 0;
+  bool is_snapshot = false;
+  TxId txid;  ///< from the IV
+  std::uint8_t type = 4;
+  std::optional<Digest> claims;    ///< types 2 and 4
+  std::optional<Digest> evidence;  ///< commit evidence digest, types 3 and 4
+  std::uint64_t max_conflict_version = 0;
+  crypto::Tag tag;
+  crypto::Iv iv;
+  std::string_view public_domain;  ///< all of it: the AAD
+  std::string_view public_maps;    ///< the part of it that `kv::decode` reads (for a snapshot: what follows field 5)
+  std::string_view cipher;         ///< the encrypted private domain
+
+  Digest write_set_digest() const;
+  Digest leaf() const;
+  /// Decrypts and authenticates; Error::corrupt when the tag does not verify.
+  Result<std::string> open(const LedgerSecret& secret) const;
+};
+
+/// Size of the entry whose 8-byte header starts `bytes`, header included; Error::corrupt for what cannot be a header.
+Result<std::uint64_t> entry_size(std::string_view header);
+
+/// Parses the entry at the start of `bytes`, which may go on after it. Any bytes are safe.
+Result<Entry> parse_entry(std::string_view bytes);
+}

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "concordat/error.h"
+#include "crypto/certificate.h"
+#include "ledger/entry.h"
+#include "ledger/merkle.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace concordat::ledger
+{
+/// A proof that a transaction is in the ledger that a service signed (receipts.md §1).
+struct Receipt
+{
+  std::string signature;  ///< DER ECDSA of the node over the root
+  std::string node_id;
+  std::string cert;  ///< PEM of the signing node; empty in very old ledgers
+  Proof proof;
+  struct Components
+  {
+    Digest write_set_digest;
+    std::string commit_evidence;
+    std::optional<Digest> claims_digest;
+  };
+  std::optional<Components> components;  ///< absent for a signature transaction
+  std::optional<Digest> leaf;            ///< then this: the root that it signs
+
+  /// The v1 form of receipts.md §1.2, keys in alphabetical order.
+  std::string to_json() const;
+  /// @param text any bytes; Error::invalid naming the field
+  static Result<Receipt> from_json(std::string_view text);
+
+  /// The transaction that the commit evidence names; nothing for a signature transaction.
+  std::optional<TxId> txid() const;
+  Digest root() const;
+  /// Steps 1–5 of receipts.md §1.3, validity times aside. Error::corrupt says which step failed.
+  Result<void> verify(const crypto::Certificate& service) const;
+};
+
+/// Makes the receipt for the transaction `entry`, covered by the signature transaction `signature` (the first one at
+/// or after it; the same entry if it is a signature itself).
+/// @return Error::corrupt when the two do not fit together
+Result<Receipt> make_receipt(const Entry& entry, const Entry& signature, const LedgerSecret& secret);
+}
