@@ -33,7 +33,7 @@ public:
   std::int64_t not_before() const
   {
     return not_before_;
-  }  ///< seconds since 1970
+  } ///< seconds since 1970
   std::int64_t not_after() const
   {
     return not_after_;
@@ -42,7 +42,7 @@ public:
   {
     return not_before_ <= unix_seconds && unix_seconds <= not_after_;
   }
-  std::string subject() const;  ///< such as "CN=CCF Service"
+  std::string subject() const; ///< such as "CN=CCF Service"
   /// The signature of this certificate verifies under the issuer's key. Validity times are not looked at.
   bool signed_by(const Certificate& issuer) const;
 
@@ -57,15 +57,15 @@ private:
 /// What a new certificate says.
 struct CertificateRequest
 {
-  std::string subject;  ///< "CN=…"; one or more comma-separated parts
-  std::vector<std::string> subject_alt_names;  ///< "iPAddress:127.0.0.1" or "dNSName:localhost"
-  std::int64_t valid_from = 0;  ///< seconds since 1970
-  unsigned validity_days = 1;   ///< notAfter = from + days − 1 second
+  std::string subject;                        ///< "CN=…"; one or more comma-separated parts
+  std::vector<std::string> subject_alt_names; ///< "iPAddress:127.0.0.1" or "dNSName:localhost"
+  std::int64_t valid_from = 0;                ///< seconds since 1970
+  unsigned validity_days = 1;                 ///< notAfter = from + days − 1 second
   bool is_ca = false;
 };
 
 /// Well-formed v3: basic constraints, key identifiers, random positive serial; signed with the issuer's curve's hash.
 Result<Certificate> self_signed(const KeyPair& key, const CertificateRequest& request);
-Result<Certificate> issue(
-  const PublicKey& key, const CertificateRequest& request, const KeyPair& issuer_key, const Certificate& issuer);
+Result<Certificate>
+issue(const PublicKey& key, const CertificateRequest& request, const KeyPair& issuer_key, const Certificate& issuer);
 }

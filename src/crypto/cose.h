@@ -11,10 +11,10 @@ namespace concordat::crypto
 /// What the service states when it signs a Merkle root (ledger-format.md §6.3).
 struct RootClaims
 {
-  std::int64_t issued_at = 0;  ///< seconds since 1970
+  std::int64_t issued_at = 0; ///< seconds since 1970
   std::string issuer;
   std::string subject;
-  TxId txid;  ///< of the signature transaction
+  TxId txid; ///< of the signature transaction
 };
 
 /// A COSE_Sign1 (CBOR tag 18) with detached payload: the root. The key must be P-256 or P-384.

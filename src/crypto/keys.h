@@ -18,15 +18,19 @@ enum class Curve
   p521,
 };
 
-/// A public key: EC on a named curve, or RSA. Cheap to copy; any thread may call.
+/// A public key: EC on a named curve, or RSA of 2048 to 16384 bits. Cheap to copy; any thread may call.
+/// One made of a null pointer is a placeholder, on which nothing may be called but assignment.
 class PublicKey
 {
 public:
+  /// @return Error::invalid unless it is the one DER encoding of such a key (a point of a curve uncompressed), so that
+  ///         a key has one id
   static Result<PublicKey> from_der(std::string_view subject_public_key_info);
+  /// As from_der; exactly one block "PUBLIC KEY".
   static Result<PublicKey> from_pem(std::string_view pem);
-  explicit PublicKey(std::shared_ptr<EVP_PKEY> key) : key_(std::move(key)) {}
+  explicit PublicKey(std::shared_ptr<EVP_PKEY> key);
 
-  std::string der() const;  ///< SubjectPublicKeyInfo
+  std::string der() const; ///< SubjectPublicKeyInfo; encoded at the first call only
   std::string pem() const;
   /// Lower-case hex SHA-256 of der(): the id of a node, the kid of a service key.
   std::string id() const;
@@ -37,13 +41,11 @@ public:
   /// ECDSA over the message with the curve's own hash, signature as r‖s of fixed width: what COSE uses.
   bool verify_cose(std::string_view message, std::string_view signature) const;
 
-  EVP_PKEY* native() const
-  {
-    return key_.get();
-  }
+  EVP_PKEY* native() const;
 
 private:
-  std::shared_ptr<EVP_PKEY> key_;
+  struct State;
+  std::shared_ptr<State> state_;
 };
 
 /// A key pair that signs. Cheap to copy; any thread may call.
@@ -51,13 +53,14 @@ class KeyPair
 {
 public:
   static KeyPair generate(Curve curve);
+  /// @param private_pem  an EC key on one of the curves, not encrypted: PKCS#8 or SEC 1
   static Result<KeyPair> from_pem(std::string_view private_pem);
 
   const PublicKey& public_key() const
   {
     return public_key_;
   }
-  std::string private_pem() const;  ///< PKCS#8, not encrypted
+  std::string private_pem() const; ///< PKCS#8, not encrypted
   /// ECDSA over a digest taken as it is; DER.
   std::string sign_digest(const Digest& digest) const;
   /// ECDSA over the message with the curve's own hash; r‖s of fixed width.
