@@ -1,0 +1,165 @@
+/* C ABI of the raft engine. Written by hand; src/abi.rs must be changed with it.
+ *
+ * Rules for every function:
+ *  - `engine` is a pointer from concordat_engine_create, not yet destroyed, used by one thread at a time.
+ *  - What comes from outside (message bytes, options) is checked and refused with a status. A broken rule of this
+ *    page is a mistake of the caller and ends the process.
+ *  - No call unwinds: neither a panic out of the library nor an exception out of a callback.
+ */
+#ifndef CONCORDAT_ENGINE_H
+#define CONCORDAT_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C"
+{
+#endif
+
+#define CONCORDAT_ENGINE_DESCRIPTOR_SIZE 56
+/* Bytes 16 to 23 of a descriptor hold the length of its batch, little-endian; the rest is opaque to the engine. */
+#define CONCORDAT_ENGINE_DESCRIPTOR_LENGTH_AT 16
+
+  enum concordat_engine_status_code
+  {
+    CONCORDAT_ENGINE_OK = 0,
+    CONCORDAT_ENGINE_INVALID = 1,
+    CONCORDAT_ENGINE_CORRUPT = 2,
+    CONCORDAT_ENGINE_UNAVAILABLE = 3,
+    CONCORDAT_ENGINE_LIMIT = 4
+  };
+
+  /* Filled when a function returns something other than OK; the text ends with a zero byte. */
+  typedef struct
+  {
+    char message[256];
+  } concordat_engine_error;
+
+  /* kind 0: the empty entry that opens a term; 1: a batch with its descriptor. */
+  typedef struct
+  {
+    uint64_t index;
+    uint64_t term;
+    uint32_t kind;
+    uint8_t descriptor[CONCORDAT_ENGINE_DESCRIPTOR_SIZE];
+  } concordat_engine_entry;
+
+  /* The caller's raft log. Callbacks are only called from within a function of this page. */
+  typedef struct
+  {
+    const void* context;
+    uint64_t (*first_index)(const void* context);
+    uint64_t (*last_index)(const void* context);
+    bool (*term)(const void* context, uint64_t index, uint64_t* term);
+    bool (*entry)(const void* context, uint64_t index, concordat_engine_entry* entry);
+  } concordat_engine_log;
+
+  typedef struct
+  {
+    uint64_t term;
+    uint64_t vote;
+    uint64_t commit;
+  } concordat_engine_hard_state;
+
+  typedef struct
+  {
+    uint64_t id;
+    const uint64_t* voters;
+    size_t voter_count;
+    concordat_engine_hard_state hard_state;
+    uint64_t applied;
+    uint64_t election_ticks;
+    uint64_t heartbeat_ticks;
+    uint64_t seed; /* of the election time-outs; 0 takes them from the operating system */
+  } concordat_engine_options;
+
+  typedef struct
+  {
+    uint64_t to;
+    const uint8_t* bytes;
+    size_t size;
+    const concordat_engine_entry* entries;
+    size_t entry_count;
+  } concordat_engine_message;
+
+  typedef struct
+  {
+    uint64_t token;
+    uint64_t index;
+  } concordat_engine_read;
+
+  /* Everything pointed to belongs to the engine and stays valid until the next call with it. */
+  typedef struct
+  {
+    const concordat_engine_message* messages;
+    size_t message_count;
+    bool has_hard_state;
+    concordat_engine_hard_state hard_state;
+    const concordat_engine_entry* entries;
+    size_t entry_count;
+    const concordat_engine_message* persisted_messages;
+    size_t persisted_message_count;
+    const concordat_engine_entry* committed;
+    size_t committed_count;
+    const concordat_engine_read* reads;
+    size_t read_count;
+    const uint64_t* stranded;
+    size_t stranded_count;
+  } concordat_engine_ready;
+
+  typedef struct
+  {
+    uint64_t term;
+    uint64_t leader;
+    uint64_t commit;
+    bool leads;
+  } concordat_engine_status;
+
+  typedef struct
+  {
+    uint64_t from;
+    uint64_t to;
+    uint64_t term;
+  } concordat_engine_summary;
+
+  /* Sees every entry of a message; false refuses the message. */
+  typedef bool (*concordat_engine_visit)(void* context, const concordat_engine_entry* entry);
+
+  /* Severity 1 critical, 2 error, 3 warning. May be called by several engines' threads at once. */
+  typedef void (*concordat_engine_logger)(uint32_t severity, const char* text, size_t size);
+
+  typedef struct concordat_engine concordat_engine;
+
+  /* The log (and its context) must outlive the engine; `logger` may be null. */
+  uint32_t concordat_engine_create(
+      const concordat_engine_options* options, const concordat_engine_log* log, concordat_engine_logger logger,
+      concordat_engine** engine, concordat_engine_error* error);
+  void concordat_engine_destroy(concordat_engine* engine);
+
+  void concordat_engine_tick(concordat_engine* engine);
+  uint32_t concordat_engine_campaign(concordat_engine* engine, concordat_engine_error* error);
+  uint32_t concordat_engine_propose(concordat_engine* engine, const uint8_t* descriptor, concordat_engine_error* error);
+  uint32_t concordat_engine_read_index(concordat_engine* engine, uint64_t token, concordat_engine_error* error);
+  uint32_t concordat_engine_step(
+      concordat_engine* engine, const uint8_t* bytes, size_t size, concordat_engine_visit visit, void* context,
+      concordat_engine_error* error);
+
+  void concordat_engine_get_status(const concordat_engine* engine, concordat_engine_status* status);
+  bool concordat_engine_has_ready(const concordat_engine* engine);
+  /* Rounds do not nest: after `ready` comes `advance`, and between them only get_status. */
+  void concordat_engine_take_ready(concordat_engine* engine, concordat_engine_ready* ready);
+  void concordat_engine_advance(concordat_engine* engine, concordat_engine_ready* ready);
+  void concordat_engine_applied(concordat_engine* engine, uint64_t index);
+
+  /* Reads and checks a message without an engine. */
+  uint32_t concordat_engine_inspect(
+      const uint8_t* bytes, size_t size, concordat_engine_visit visit, void* context, concordat_engine_summary* summary,
+      concordat_engine_error* error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
