@@ -3,13 +3,17 @@
 #include "base/files.h"
 #include "concordat/error.h"
 #include "concordat/transaction.h"
+#include "ledger/entry_scanner.h"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace concordat::ledger
@@ -17,21 +21,22 @@ namespace concordat::ledger
 /// Append-only chunk files of one node's ledger (ledger-format.md §1).
 ///
 /// Owned by one thread; `read` may be called from any thread for entries at or below the last one synced.
-/// A torn tail (bytes after the last whole entry of the last file) is cut at open, and said in `opened()`.
+/// A torn tail (bytes after the last whole entry of the last file) is cut at open, and said in `opened()`. Only the
+/// framing of entries is looked at: whether they are the right ones is for whoever holds the secret and the tree.
 class ChunkFiles
 {
 public:
   struct Opened
   {
-    std::uint64_t cut_bytes = 0;  ///< how much of a torn tail was cut
-    std::string cut_file;         ///< of which file
-    std::vector<std::string> notes;  ///< what else was done on the directory, sentences for the log
+    std::uint64_t cut_bytes = 0;    ///< how much of a torn tail was cut
+    std::string cut_file;           ///< of which file
+    std::vector<std::string> notes; ///< what else was done on the directory, sentences for the log
   };
 
   /// Opens `directory`, creating it if missing. Handles names and states as ledger-format.md §1.4 says: `.recovery`
-  /// and `.ignored` files are skipped; a completed but uncommitted chunk keeps its name. The bytes of the last,
-  /// uncommitted file are written to a fresh file that is synced and renamed over it, so that what an earlier process
-  /// wrote but failed to sync is on the disk, or refused, before anything is served.
+  /// files are set aside as `.ignored`, `.ignored` ones skipped; a completed but uncommitted chunk keeps its name. The
+  /// bytes of uncommitted files are written to fresh files that are synced and renamed over them, so that what an
+  /// earlier process wrote but failed to sync is on the disk, or refused, before anything is served.
   /// @return Error::corrupt naming file and offset when a committed chunk fails its check, or chunks do not follow
   ///         each other; nothing is changed then
   static Result<std::unique_ptr<ChunkFiles>> open(base::FileSystem& files, const base::Path& directory);
@@ -40,14 +45,15 @@ public:
   {
     return opened_;
   }
-  Seqno last() const;  ///< of the last entry appended; 0 if there is none
+  Seqno last() const; ///< of the last entry appended; 0 if there is none
   /// Bytes of the entries since the end of the last completed chunk.
   std::uint64_t open_chunk_bytes() const;
 
   /// Appends whole entries, the first of them with seqno last() + 1. An entry with `chunk_after` completes the chunk.
   /// On an error the files may hold a part of them: call `truncate(last())` before anything else.
+  /// @return Error::invalid, with nothing written, when these are not the entries that come next
   Result<void> append(const std::vector<std::string_view>& entries);
-  /// Makes everything appended durable. After a failure only a new `open` tells what is there.
+  /// Makes everything appended durable. After a failure only a new `open` tells what is there: all later calls fail.
   Result<void> sync();
   /// Cuts all entries after `seqno`, durably. @pre seqno ≥ the last committed
   Result<void> truncate(Seqno seqno);
@@ -57,7 +63,8 @@ public:
   /// The bytes of one entry. Error::not_found outside 1 … last().
   Result<std::string> read(Seqno seqno) const;
 
-  /// Streams entries from `from` to last(), for replay: whole entries, many to a call.
+  /// Streams entries from `from` to last(), for replay: whole entries, many to a call to the file. Not to be used after
+  /// a `truncate` below what it has read.
   class Stream
   {
   public:
@@ -68,10 +75,7 @@ public:
     friend class ChunkFiles;
     const ChunkFiles* chunks_ = nullptr;
     Seqno next_ = 1;
-    std::size_t chunk_ = 0;
-    std::uint64_t offset_ = 0;
-    std::string buffer_;
-    std::size_t at_ = 0;
+    std::optional<EntryScanner> scanner_; ///< over the rest of the file that holds next_
   };
   Stream stream(Seqno from) const;
 
@@ -79,24 +83,57 @@ public:
   bool in_committed_file(Seqno seqno) const;
 
 private:
+  friend class ChunkOpener;
+
   struct Chunk
   {
     Seqno first = 1;
-    Seqno last = 0;  ///< first − 1 if empty
+    Seqno last = 0; ///< first − 1 if empty
     std::string name;
-    std::shared_ptr<base::File> file;
+    std::shared_ptr<base::File> file; ///< null once committed, then opened when needed
     bool complete = false;
     bool committed = false;
-    std::uint64_t end = 8;  ///< offset after the last entry
-    std::vector<std::uint32_t> positions;  ///< of the entries; dropped once committed, then read from the file
+    bool unsynced = false;
+    std::uint64_t end = 8;                ///< offset after the last entry
+    std::vector<std::uint32_t> positions; ///< of the entries; dropped once committed, then read from the file
+  };
+
+  /// Where an entry lies, taken under the lock so that the file can be read without it.
+  struct Place
+  {
+    std::shared_ptr<const base::File> file;
+    std::string name;
+    Seqno chunk_last = 0;
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;       ///< of the entry
+    std::uint64_t chunk_end = 0; ///< of all entries of the file
   };
 
   ChunkFiles(base::FileSystem& files, base::Path directory);
 
+  Result<void> usable() const;
+  base::Path path(const std::string& name) const;
+  Result<void> sync_file(Chunk& chunk);
+  Result<void> sync_directory();
+  Result<void> begin_chunk(Seqno first);
+  Result<void> write_entries(Chunk& chunk, const std::string_view* entries, std::size_t count);
+  Result<void> complete(Chunk& chunk);
+  Result<void> cut(Chunk& chunk, Seqno last);
+  Result<Place> find(Seqno seqno) const;
+  Result<std::shared_ptr<const base::File>> committed_file(Seqno first, const std::string& name) const;
+
   base::FileSystem& files_;
   base::Path directory_;
   Opened opened_;
-  mutable std::shared_mutex mutex_;  ///< guards chunks_ against `read`
+  std::atomic<Seqno> last_ = 0;
+  bool unfinished_ = false;         ///< an append or truncate failed: files may hold more than chunks_ says
+  bool unknown_ = false;            ///< a sync failed
+  bool names_unsynced_ = false;     ///< a file was created, renamed or removed since the last sync of the directory
+  mutable std::shared_mutex mutex_; ///< guards chunks_ against `read`; the owner reads them without
   std::vector<Chunk> chunks_;
+
+  mutable std::mutex cache_mutex_; ///< guards cache_
+  /// Committed files opened lately, the last used one last: a long ledger has more files than a process may open.
+  mutable std::vector<std::pair<Seqno, std::shared_ptr<const base::File>>> cache_;
 };
 }

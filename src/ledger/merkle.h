@@ -15,6 +15,8 @@ struct ProofStep
 {
   bool sibling_is_left;
   Digest sibling;
+
+  bool operator==(const ProofStep&) const = default;
 };
 using Proof = std::vector<ProofStep>;
 
@@ -29,25 +31,35 @@ public:
   MerkleTree();
 
   void append(const Digest& leaf);
-  std::uint64_t size() const;  ///< number of leaves, the zero leaf included: the seqno of the next entry
+  std::uint64_t size() const; ///< number of leaves, the zero leaf included: the seqno of the next entry
   Digest root() const;
   std::uint64_t first_kept() const;
   /// Forgets leaves below `index`. No effect if they are forgotten already. @pre index ≤ size()
   void flush(std::uint64_t index);
-  /// Forgets leaves from `size` on. @pre first_kept() ≤ size ≤ size()
+  /// Forgets leaves from `size` on. @pre first_kept() ≤ size ≤ size(), and size ≥ 1
   void truncate(std::uint64_t size);
-  /// The path of a kept leaf in the tree as it is now. @pre first_kept() ≤ index < size()
+  /// A leaf that is kept. @pre first_kept() ≤ index < size()
+  const Digest& leaf(std::uint64_t index) const;
+  /// The path of a kept leaf in the tree as it is now; costs O(kept leaves). @pre first_kept() ≤ index < size()
   Proof path(std::uint64_t index) const;
 
   /// The value of the `tree` table (ledger-format.md §6.2).
   std::string serialise() const;
   static Result<MerkleTree> deserialise(std::string_view bytes);
 
+  /// The roots of the complete subtrees over the forgotten leaves, largest first.
+  const std::vector<Digest>& forgotten() const
+  {
+    return left_;
+  }
+
 private:
+  Digest subtree(std::uint64_t begin, std::uint64_t end) const;
+
   std::uint64_t flushed_ = 0;
-  std::vector<Digest> leaves_;  ///< from flushed_ on
-  std::vector<Digest> left_;    ///< complete subtrees that make up leaves 0 … flushed_ − 1, largest first
-  std::vector<Digest> peaks_;   ///< complete subtrees that make up all leaves, largest first
+  std::vector<Digest> leaves_; ///< from flushed_ on
+  std::vector<Digest> left_;   ///< complete subtrees that make up leaves 0 … flushed_ − 1, largest first
+  std::vector<Digest> peaks_;  ///< complete subtrees that make up all leaves, largest first
 };
 
 /// Folds a path onto a leaf.

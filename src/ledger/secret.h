@@ -16,6 +16,11 @@ public:
   static LedgerSecret generate();
   /// @param raw 32 bytes; CHECKed
   explicit LedgerSecret(std::string raw);
+  LedgerSecret(const LedgerSecret&) = default;
+  LedgerSecret(LedgerSecret&&) = default;
+  LedgerSecret& operator=(const LedgerSecret&) = default;
+  LedgerSecret& operator=(LedgerSecret&&) = default;
+  ~LedgerSecret(); ///< overwrites the raw bytes
 
   const std::string& raw() const
   {

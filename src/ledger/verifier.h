@@ -2,11 +2,14 @@
 
 #include "base/files.h"
 #include "concordat/error.h"
+#include "concordat/transaction.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace concordat::ledger
@@ -14,16 +17,16 @@ namespace concordat::ledger
 struct VerifyOptions
 {
   bool committed_only = false;
-  bool recovery = false;  ///< read `.recovery` files too
-  bool strict = false;    ///< what only older writers do is an error, not a note
-  std::optional<std::string> service_certificate_pem;  ///< the identity at the end must be this one
+  bool recovery = false;                              ///< read `.recovery` files too
+  bool strict = false;                                ///< what only older writers do is an error, not a note
+  std::optional<std::string> service_certificate_pem; ///< the identity at the end must be this one
 };
 
 struct Finding
 {
-  std::string place;  ///< a file or a transaction id
+  std::string place; ///< a file or a transaction id
   std::string text;
-  bool is_note = false;  ///< an oddity that a reader must accept
+  bool is_note = false; ///< an oddity that a reader must accept
 };
 
 struct VerifyReport
@@ -48,9 +51,9 @@ struct ShownTransaction
   struct Table
   {
     std::string name;
-    std::vector<std::pair<std::string, std::optional<std::string>>> writes;  ///< nothing: removed
+    std::vector<std::pair<std::string, std::optional<std::string>>> writes; ///< nothing: removed
   };
-  std::vector<Table> tables;  ///< public ones
+  std::vector<Table> tables; ///< public ones
 };
 
 /// Checks a ledger without secrets, and without trusting a byte of it: framing, positions tables, order, the Merkle
@@ -58,6 +61,6 @@ struct ShownTransaction
 /// Reads chunk by chunk. A finding does not stop it unless nothing more can be read.
 /// @param on_transaction called for each transaction in order, may be empty
 VerifyReport verify_ledger(
-  base::FileSystem& files, const std::vector<base::Path>& directories, const VerifyOptions& options,
-  const std::function<void(const ShownTransaction&)>& on_transaction = {});
+    base::FileSystem& files, const std::vector<base::Path>& directories, const VerifyOptions& options,
+    const std::function<void(const ShownTransaction&)>& on_transaction = {});
 }

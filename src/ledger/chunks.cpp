@@ -1,0 +1,422 @@
+#include "ledger/chunks.h"
+
+#include "base/check.h"
+#include "base/encoding.h"
+#include "ledger/chunk_format.h"
+#include "ledger/chunk_name.h"
+#include "ledger/entry.h"
+
+#include <algorithm>
+
+namespace concordat::ledger
+{
+namespace
+{
+/// Entries of a batch are gathered up to this before they are written; longer ones are written as they are.
+constexpr std::size_t gather_size = std::size_t{1} << 20;
+constexpr std::size_t max_cached_files = 16;
+
+bool has_flag(std::string_view entry, std::uint8_t flag)
+{
+  return (static_cast<unsigned char>(entry[1]) & flag) != 0;
+}
+}
+
+ChunkFiles::ChunkFiles(base::FileSystem& files, base::Path directory) : files_(files), directory_(std::move(directory))
+{
+}
+
+Seqno ChunkFiles::last() const
+{
+  return last_.load(std::memory_order_acquire);
+}
+
+std::uint64_t ChunkFiles::open_chunk_bytes() const
+{
+  const std::shared_lock lock(mutex_);
+  return chunks_.empty() || chunks_.back().complete ? 0 : chunks_.back().end - chunk_header_size;
+}
+
+Result<void> ChunkFiles::usable() const
+{
+  if (unknown_)
+    return fail(
+        ErrorCode::io, "an earlier sync of '" + directory_ +
+                           "' failed, so what is on the disk is unknown; restart the node, which reads it again");
+  return {};
+}
+
+base::Path ChunkFiles::path(const std::string& name) const
+{
+  return base::join(directory_, name);
+}
+
+Result<void> ChunkFiles::sync_file(Chunk& chunk)
+{
+  if (auto synced = chunk.file->sync(); !synced)
+  {
+    unknown_ = true;
+    return synced;
+  }
+  return {};
+}
+
+Result<void> ChunkFiles::sync_directory()
+{
+  if (!names_unsynced_)
+    return {};
+  if (auto synced = files_.sync_directory(directory_); !synced)
+  {
+    unknown_ = true;
+    return synced;
+  }
+  names_unsynced_ = false;
+  return {};
+}
+
+Result<void> ChunkFiles::append(const std::vector<std::string_view>& entries)
+{
+  if (auto good = usable(); !good)
+    return good;
+  if (unfinished_)
+    return fail(ErrorCode::invalid, "an earlier append to '" + directory_ + "' failed and was not truncated");
+  auto next = last();
+  for (const auto entry : entries)
+  {
+    const auto size = entry_size(entry);
+    if (!size)
+      return fail("entry " + std::to_string(next + 1) + " is not appended", size.error());
+    if (*size != entry.size() || entry_seqno(entry) != next + 1)
+      return fail(
+          ErrorCode::invalid, "what is to be appended as entry " + std::to_string(next + 1) + " is not exactly that");
+    ++next;
+  }
+
+  unfinished_ = true;
+  for (std::size_t begin = 0; begin < entries.size();)
+  {
+    if (!chunks_.empty() && !chunks_.back().complete && has_flag(entries[begin], chunk_before))
+      if (auto completed = complete(chunks_.back()); !completed)
+        return completed;
+    if (chunks_.empty() || chunks_.back().complete)
+      if (auto begun = begin_chunk(entry_seqno(entries[begin])); !begun)
+        return begun;
+
+    auto end = begin + 1;
+    while (end < entries.size() && !has_flag(entries[end - 1], chunk_after) && !has_flag(entries[end], chunk_before))
+      ++end;
+    if (auto written = write_entries(chunks_.back(), &entries[begin], end - begin); !written)
+      return written;
+    if (has_flag(entries[end - 1], chunk_after))
+      if (auto completed = complete(chunks_.back()); !completed)
+        return completed;
+    begin = end;
+  }
+  unfinished_ = false;
+  last_.store(next, std::memory_order_release);
+  return {};
+}
+
+Result<void> ChunkFiles::begin_chunk(Seqno first)
+{
+  const auto name = ChunkName{first, std::nullopt, false, false}.to_string();
+  names_unsynced_ = true;
+  auto file = files_.open(path(name), base::OpenMode::create);
+  if (!file)
+    return fail("cannot begin the ledger file '" + name + "'", file.error());
+  const std::unique_lock lock(mutex_);
+  auto& chunk = chunks_.emplace_back();
+  chunk.first = first;
+  chunk.last = first - 1;
+  chunk.name = name;
+  chunk.file = std::move(*file);
+  chunk.unsynced = true;
+  return {};
+}
+
+Result<void> ChunkFiles::write_entries(Chunk& chunk, const std::string_view* entries, std::size_t count)
+{
+  std::vector<std::uint32_t> positions;
+  positions.reserve(count);
+  auto end = chunk.end;
+  for (std::size_t i = 0; i < count; ++i)
+  {
+    positions.push_back(static_cast<std::uint32_t>(end));
+    end += entries[i].size();
+    if (end > max_chunk_end)
+      return fail(
+          ErrorCode::limit,
+          "the ledger file '" + chunk.name +
+              "' would grow beyond the 4 GiB that its positions can name; no chunk was ended in time");
+  }
+
+  // The header goes out with the first entries, so that a new file is never seen without it for long.
+  std::string gathered;
+  std::uint64_t at = chunk.end;
+  if (chunk.positions.empty())
+  {
+    gathered.assign(chunk_header_size, '\0');
+    at = 0;
+  }
+  chunk.unsynced = true;
+  const auto write = [&chunk, &at](std::string_view bytes) -> Result<void>
+  {
+    if (auto written = chunk.file->write_at(at, bytes); !written)
+      return fail("cannot append to the ledger file '" + chunk.name + "'", written.error());
+    at += bytes.size();
+    return {};
+  };
+  for (std::size_t i = 0; i < count; ++i)
+  {
+    if (!gathered.empty() && gathered.size() + entries[i].size() > gather_size)
+    {
+      if (auto written = write(gathered); !written)
+        return written;
+      gathered.clear();
+    }
+    if (entries[i].size() < gather_size)
+      gathered.append(entries[i]);
+    else if (auto written = write(entries[i]); !written)
+      return written;
+  }
+  if (!gathered.empty())
+    if (auto written = write(gathered); !written)
+      return written;
+
+  const std::unique_lock lock(mutex_);
+  chunk.positions.insert(chunk.positions.end(), positions.begin(), positions.end());
+  chunk.last += count;
+  chunk.end = end;
+  return {};
+}
+
+Result<void> ChunkFiles::complete(Chunk& chunk)
+{
+  // In this order the header never points at a table that is not there, and the next file never outlives this one.
+  chunk.unsynced = true;
+  if (auto written = chunk.file->write_at(chunk.end, positions_table(chunk.positions)); !written)
+    return fail("cannot complete the ledger file '" + chunk.name + "'", written.error());
+  if (auto synced = sync_file(chunk); !synced)
+    return synced;
+  if (auto written = chunk.file->write_at(0, chunk_header(chunk.end)); !written)
+    return fail("cannot complete the ledger file '" + chunk.name + "'", written.error());
+  if (auto synced = sync_file(chunk); !synced)
+    return synced;
+  if (auto synced = sync_directory(); !synced)
+    return synced;
+  const std::unique_lock lock(mutex_);
+  chunk.complete = true;
+  chunk.unsynced = false;
+  return {};
+}
+
+Result<void> ChunkFiles::sync()
+{
+  if (auto good = usable(); !good)
+    return good;
+  for (auto chunk = chunks_.rbegin(); chunk != chunks_.rend() && !chunk->committed; ++chunk)
+  {
+    if (!chunk->unsynced)
+      continue;
+    if (auto synced = sync_file(*chunk); !synced)
+      return synced;
+    chunk->unsynced = false;
+  }
+  return sync_directory();
+}
+
+Result<void> ChunkFiles::truncate(Seqno seqno)
+{
+  if (auto good = usable(); !good)
+    return good;
+  // One removal after the other, the last file first: after a crash the files that are left still follow each other.
+  while (!chunks_.empty() && chunks_.back().first > seqno)
+  {
+    CHECK(!chunks_.back().committed, "what is committed is never cut");
+    unfinished_ = true;
+    names_unsynced_ = true;
+    if (auto removed = files_.remove(path(chunks_.back().name));
+        !removed && removed.error().code != ErrorCode::not_found)
+      return fail("cannot remove the ledger file '" + chunks_.back().name + "'", removed.error());
+    {
+      const std::unique_lock lock(mutex_);
+      chunks_.pop_back();
+      last_.store(std::min(last(), seqno), std::memory_order_release);
+    }
+    if (auto synced = sync_directory(); !synced)
+      return synced;
+  }
+  if (!chunks_.empty())
+  {
+    auto& chunk = chunks_.back();
+    if (chunk.last > seqno || (unfinished_ && !chunk.complete))
+    {
+      CHECK(!chunk.committed, "what is committed is never cut");
+      unfinished_ = true;
+      if (auto done = cut(chunk, std::min(seqno, chunk.last)); !done)
+        return fail("cannot truncate the ledger file '" + chunk.name + "'", done.error());
+    }
+  }
+  last_.store(std::min(last(), seqno), std::memory_order_release);
+  unfinished_ = false;
+  return {};
+}
+
+Result<void> ChunkFiles::cut(Chunk& chunk, Seqno last)
+{
+  const auto kept = static_cast<std::size_t>(last + 1 - chunk.first);
+  const std::uint64_t end = kept == chunk.positions.size() ? chunk.end : chunk.positions[kept];
+  {
+    const std::unique_lock lock(mutex_);
+    chunk.positions.resize(kept);
+    chunk.end = end;
+    chunk.last = last;
+    chunk.complete = false;
+    chunk.unsynced = true;
+    last_.store(std::min(this->last(), last), std::memory_order_release);
+  }
+  // The header is reset first: until the file is cut, its table is what a reader takes for a torn tail.
+  if (auto written = chunk.file->write_at(0, chunk_header(0)); !written)
+    return written;
+  if (auto synced = sync_file(chunk); !synced)
+    return synced;
+  if (auto truncated = chunk.file->truncate(end); !truncated)
+    return truncated;
+  if (auto synced = sync_file(chunk); !synced)
+    return synced;
+  chunk.unsynced = false;
+  return {};
+}
+
+Result<void> ChunkFiles::commit(Seqno seqno)
+{
+  if (auto good = usable(); !good)
+    return good;
+  auto first = chunks_.size();
+  while (first > 0 && !chunks_[first - 1].committed)
+    --first;
+  for (auto at = first; at < chunks_.size() && chunks_[at].complete && chunks_[at].last <= seqno; ++at)
+  {
+    auto& chunk = chunks_[at];
+    const auto name = ChunkName{chunk.first, chunk.last, true, false}.to_string();
+    names_unsynced_ = true;
+    if (auto renamed = files_.rename(path(chunk.name), path(name)); !renamed)
+      return fail("cannot name the ledger file '" + chunk.name + "' as committed", renamed.error());
+    const std::unique_lock lock(mutex_);
+    chunk.name = name;
+    chunk.committed = true;
+    chunk.file = nullptr;
+    chunk.positions = {};
+  }
+  return sync_directory();
+}
+
+bool ChunkFiles::in_committed_file(Seqno seqno) const
+{
+  const std::shared_lock lock(mutex_);
+  const auto chunk = std::ranges::lower_bound(chunks_, seqno, {}, &Chunk::last);
+  return seqno >= 1 && chunk != chunks_.end() && chunk->committed;
+}
+
+Result<std::shared_ptr<const base::File>> ChunkFiles::committed_file(Seqno first, const std::string& name) const
+{
+  const std::lock_guard lock(cache_mutex_);
+  const auto cached = std::ranges::find(cache_, first, &decltype(cache_)::value_type::first);
+  if (cached != cache_.end())
+  {
+    std::rotate(cached, cached + 1, cache_.end());
+    return cache_.back().second;
+  }
+  auto file = files_.open(path(name), base::OpenMode::read);
+  if (!file)
+    return fail("cannot read the ledger file '" + name + "'", file.error());
+  if (cache_.size() == max_cached_files)
+    cache_.erase(cache_.begin());
+  cache_.emplace_back(first, std::move(*file));
+  return cache_.back().second;
+}
+
+Result<ChunkFiles::Place> ChunkFiles::find(Seqno seqno) const
+{
+  Place place;
+  Seqno first = 0;
+  {
+    const std::shared_lock lock(mutex_);
+    const auto chunk = std::ranges::lower_bound(chunks_, seqno, {}, &Chunk::last);
+    if (seqno < 1 || seqno > last() || chunk == chunks_.end())
+      return fail(ErrorCode::not_found, "the ledger has no entry " + std::to_string(seqno));
+    first = chunk->first;
+    place = {chunk->file, chunk->name, chunk->last, 0, chunk->end, chunk->end};
+    if (!chunk->committed)
+    {
+      const auto number = static_cast<std::size_t>(seqno - first);
+      place.begin = chunk->positions[number];
+      if (seqno != chunk->last)
+        place.end = chunk->positions[number + 1];
+      return place;
+    }
+  }
+
+  auto file = committed_file(first, place.name);
+  if (!file)
+    return std::unexpected(file.error());
+  place.file = std::move(*file);
+  const auto record = place.file->read_at(place.chunk_end + 4 * (seqno - first), seqno == place.chunk_last ? 4 : 8);
+  if (!record)
+    return std::unexpected(record.error());
+  base::Reader reader(*record);
+  const auto begin = reader.le<std::uint32_t>();
+  const auto next = seqno == place.chunk_last ? place.chunk_end : reader.le<std::uint32_t>().value_or(0);
+  if (!begin || *begin < chunk_header_size || next <= *begin || next > place.chunk_end ||
+      next - *begin > max_entry_size)
+    return fail(
+        ErrorCode::corrupt, "'" + place.name + "': the positions table is wrong about entry " + std::to_string(seqno));
+  place.begin = *begin;
+  place.end = next;
+  return place;
+}
+
+Result<std::string> ChunkFiles::read(Seqno seqno) const
+{
+  const auto place = find(seqno);
+  if (!place)
+    return std::unexpected(place.error());
+  auto bytes = place->file->read_at(place->begin, static_cast<std::size_t>(place->end - place->begin));
+  if (!bytes)
+    return std::unexpected(bytes.error());
+  const auto size = entry_size(*bytes);
+  if (!size || *size != bytes->size() || *size != place->end - place->begin || entry_seqno(*bytes) != seqno)
+    return fail(
+        ErrorCode::corrupt, "'" + place->name + "', offset " + std::to_string(place->begin) + ": this is not entry " +
+                                std::to_string(seqno));
+  return bytes;
+}
+
+ChunkFiles::Stream ChunkFiles::stream(Seqno from) const
+{
+  Stream stream;
+  stream.chunks_ = this;
+  stream.next_ = std::max<Seqno>(from, 1);
+  return stream;
+}
+
+Result<std::optional<std::string_view>> ChunkFiles::Stream::next()
+{
+  if (next_ > chunks_->last())
+    return std::optional<std::string_view>{};
+  if (!scanner_ || scanner_->offset() == scanner_->end())
+  {
+    const auto place = chunks_->find(next_);
+    if (!place)
+      return std::unexpected(place.error());
+    scanner_.emplace(place->file, place->begin, place->chunk_end);
+  }
+  auto bytes = scanner_->next();
+  if (!bytes)
+    return fail("ledger entry " + std::to_string(next_) + " cannot be read", bytes.error());
+  if (!*bytes || entry_seqno(**bytes) != next_)
+    return fail(ErrorCode::corrupt, "the ledger has another entry where " + std::to_string(next_) + " belongs");
+  ++next_;
+  return bytes;
+}
+}
