@@ -1,0 +1,176 @@
+#pragma once
+
+#include "base/clock.h"
+#include "consensus/engine.h"
+#include "consensus/raft_log.h"
+#include "consensus/view_history.h"
+#include "crypto/certificate.h"
+#include "crypto/keys.h"
+#include "kv/store.h"
+#include "ledger/chunks.h"
+#include "ledger/entry.h"
+#include "ledger/merkle.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace concordat::consensus
+{
+/// What a node must find again after a crash besides its ledger, written before anything that depends on it leaves.
+struct DurableState
+{
+  View term = 1;
+  EngineId vote = 0;
+  /// The term that was opened last, and the index of the empty entry that opened it: batches of that term follow it
+  /// one by one, so the index of each can be counted in the ledger.
+  View opened_term = 0;
+  Index opened_index = 0;
+
+  bool operator==(const DurableState&) const = default;
+};
+
+/// Where the durable state is kept.
+class DurableStateFile
+{
+public:
+  virtual ~DurableStateFile() = default;
+  virtual Result<void> save(const DurableState& state) = 0;
+};
+
+/// Who signs, and what the signatures say.
+struct Signer
+{
+  std::string node_id;
+  crypto::KeyPair node_key;
+  std::string node_certificate_pem;  ///< endorsed by the service
+  crypto::KeyPair service_key;
+  std::string cose_issuer;
+  std::string cose_subject;
+};
+
+struct SequencerOptions
+{
+  EngineId engine_id = 1;
+  std::uint64_t chunk_size = 5 << 20;  ///< bytes after which a signature ends the chunk
+  /// Transactions that may wait for agreement before new ones are refused; 0: no bound.
+  std::uint64_t max_uncommitted = 10'000;
+  std::chrono::milliseconds repair_interval{1000};  ///< pause between attempts to write again after a disk failure
+};
+
+/// Where the ledger stands when the sequencer takes over.
+struct SequencerStart
+{
+  std::shared_ptr<ledger::ChunkFiles> chunks;
+  ledger::MerkleTree tree;  ///< over all entries of `chunks`
+  ViewHistory views;
+  std::vector<Seqno> signatures;  ///< seqnos of all signature transactions
+  DurableState durable;
+  Index last_index = 0;  ///< of the last batch, or of the empty entry that opened a term without batches
+};
+
+/// Puts transactions into one order and makes them last: closes batches with a signature transaction, gets each
+/// batch agreed on as one raft entry, stores it with one fsync, and tells who waits.
+///
+/// `submit` and the queries may be called from any thread. `open_term` and `step` belong to one thread, the sequencer
+/// thread; `run` is a loop around them.
+class Sequencer
+{
+public:
+  /// Told once whether the transaction is durable and agreed; called on the sequencer thread.
+  using Done = std::function<void(const Result<void>&)>;
+
+  Sequencer(
+    kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecret& secret,
+    Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start);
+  ~Sequencer();
+
+  /// Told the id of a transaction, before `done` can be called; called under locks, so it may only note it.
+  using Named = std::function<void(TxId)>;
+
+  /// Commits a transaction to the head and queues it for agreement.
+  /// @return its id. Error::conflict: run it again; Error::unavailable: this node cannot write now, the message says
+  ///         why; Error::limit: too many transactions wait. `done` is called only if an id was returned.
+  Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done);
+
+  /// Calls `done` once `seqno` is committed, at once if it is; for answers that tell of state not yet agreed on.
+  void when_committed(Seqno seqno, Done done);
+
+  /// Becomes primary in a new view, and signs whatever the ledger ends with.
+  Result<void> open_term();
+
+  /// Does one batch, if there is anything to do: transactions that wait, or repairing after a disk failure.
+  /// @return true if a batch was committed
+  bool step();
+
+  /// Steps until `stop` is called, from any thread. What was submitted before is committed first.
+  void run();
+  void stop();
+
+  View view() const;
+  bool can_write() const;
+  TxId committed() const;   ///< a signature transaction; 0.0 before the first
+  Seqno last_signed() const;
+  std::uint64_t waiting() const;
+  ViewHistory views() const;
+  /// The id of the transaction at a seqno that this node has, executed or committed.
+  TxId txid_at(Seqno seqno) const;
+  /// What is known of a transaction id: receipts.md §4.2.
+  TxStatus status(TxId id) const;
+  /// The first signature transaction at or after `seqno`; nothing if there is none that is committed.
+  std::optional<Seqno> signature_covering(Seqno seqno) const;
+  /// The ledger's files; entries at or below committed() may be read from any thread.
+  std::shared_ptr<const ledger::ChunkFiles> chunks() const;
+
+private:
+  struct Waiting;
+  struct Batch;
+
+  Batch close_batch();
+  void sign(Batch& batch);
+  Result<void> agree(const Batch& batch);
+  Result<void> persist(const Ready& round, const Batch* batch);
+  void finish(Batch& batch);
+  void pass_barriers();
+  void fail_all(std::vector<std::shared_ptr<Waiting>> waiting, const Error& error);
+  void break_down(Batch batch, Error error);
+  Result<void> repair();
+  Result<void> elect();
+
+  kv::Store& store_;
+  base::FileSystem& files_;
+  const base::Path ledger_directory_;
+  const ledger::LedgerSecret& secret_;
+  const Signer signer_;
+  base::Clock& clock_;
+  DurableStateFile& durable_file_;
+  const SequencerOptions options_;
+
+  // Of the sequencer thread.
+  ledger::MerkleTree tree_;
+  DurableState durable_;
+  RaftLog log_;
+  std::unique_ptr<Engine> engine_;
+  bool signature_due_ = false;
+  std::chrono::steady_clock::time_point next_repair_;
+
+  mutable std::mutex mutex_;  ///< guards what follows; taken inside the store's lock, never around it
+  std::condition_variable work_;
+  std::deque<std::shared_ptr<Waiting>> queue_;
+  bool stopping_ = false;
+  std::optional<Error> broken_;  ///< why nothing can be written now
+  std::atomic<View> view_{0};      ///< written under mutex_
+  TxId committed_;
+  ViewHistory views_;
+  std::vector<Seqno> signatures_;
+  std::shared_ptr<ledger::ChunkFiles> chunks_;
+  std::vector<std::pair<Seqno, Done>> barriers_;
+  std::atomic<std::uint64_t> waiting_count_{0};
+};
+}

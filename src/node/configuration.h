@@ -1,0 +1,98 @@
+#pragma once
+
+#include "base/files.h"
+#include "base/log.h"
+#include "concordat/error.h"
+#include "crypto/keys.h"
+#include "http/server.h"
+
+#include <boost/json/value.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace concordat::node
+{
+enum class RecoveryRole
+{
+  unset,
+  non_participant,
+  participant,
+  owner,
+};
+
+struct MemberConfiguration
+{
+  base::Path certificate_file;
+  std::optional<base::Path> encryption_public_key_file;
+  std::optional<base::Path> data_file;
+  RecoveryRole recovery_role = RecoveryRole::unset;
+};
+
+struct UserConfiguration
+{
+  base::Path certificate_file;
+  std::optional<base::Path> data_file;
+};
+
+struct RpcInterface
+{
+  http::Interface listen;
+  std::string published_address;  ///< empty: the bound address
+  std::optional<std::vector<std::string>> accepted_endpoints;
+  bool endorsed_by_service = true;  ///< false: the interface shows the node's self-signed certificate
+  boost::json::object as_configured;  ///< for the node's record
+};
+
+/// The configuration of one node, as its file says, with defaults filled in (governance.md §16). Keys that this
+/// release has no use for are checked and then left aside.
+struct Configuration
+{
+  std::vector<RpcInterface> interfaces;
+  boost::json::object node_to_node_interface;
+
+  base::Path service_certificate_file = "service_cert.pem";
+  std::vector<base::Path> constitution_files;
+  std::vector<MemberConfiguration> members;
+  unsigned service_validity_days = 1;
+  std::string service_subject = "CN=CCF Service";
+  std::string cose_issuer;
+  std::string cose_subject;
+  std::optional<std::uint64_t> recovery_threshold;
+  boost::json::object service_configuration;  ///< what of it goes to `service.config` beside the threshold
+
+  std::string node_subject = "CN=CCF Node";
+  std::vector<std::string> subject_alt_names;
+  crypto::Curve curve = crypto::Curve::p256;
+  unsigned node_validity_days = 1;
+  std::optional<base::Path> node_data_file;
+  std::optional<base::Path> service_data_file;
+
+  base::Path ledger_directory = "ledger";
+  std::uint64_t chunk_size = std::uint64_t{5} << 20;
+  base::Path snapshots_directory = "snapshots";
+  base::LogFormat log_format = base::LogFormat::text;
+  std::uint64_t max_uncommitted = 10'000;
+  unsigned worker_threads = 0;
+
+  base::Path node_certificate_file = "nodecert.pem";
+  base::Path pid_file = "node.pid";
+  std::optional<base::Path> rpc_addresses_file;
+  std::optional<base::Path> node_to_node_address_file;
+
+  // The section "concordat": what is ours.
+  std::vector<UserConfiguration> users;
+  bool open_service = false;
+  base::Path sealed_directory = "sealed";
+  base::Path sealing_key_file = "sealing.key";
+  boost::json::object application;
+};
+
+/// Reads a configuration.
+/// @param text any bytes
+/// @return Error::invalid with the path of the key that is unknown, missing or wrong, and what it must be
+Result<Configuration> parse_configuration(std::string_view text);
+}

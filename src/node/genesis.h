@@ -1,0 +1,73 @@
+#pragma once
+
+#include "attestation/platform.h"
+#include "base/files.h"
+#include "concordat/error.h"
+#include "crypto/certificate.h"
+#include "node/configuration.h"
+#include "node/identity.h"
+
+#include <boost/json/value.hpp>
+
+#include <map>
+#include <string>
+
+namespace concordat::node
+{
+/// What the creation transaction says of members and users, read from the files that the configuration names.
+struct Founders
+{
+  struct Member
+  {
+    crypto::Certificate certificate;
+    std::string certificate_pem;
+    std::string encryption_key_pem;  ///< empty if none
+    boost::json::value data;
+    RecoveryRole role;
+  };
+  struct User
+  {
+    crypto::Certificate certificate;
+    std::string certificate_pem;
+    boost::json::value data;
+  };
+  std::vector<Member> members;
+  std::vector<User> users;
+  std::string constitution;
+  boost::json::value node_data;
+  boost::json::value service_data;
+};
+
+/// @return Error naming the file that cannot be read or is not what it should be, or the rule of governance.md §4 and
+///         §13 that the members break
+Result<Founders> read_founders(base::FileSystem& files, const Configuration& configuration);
+
+/// governance.md §13. Error::invalid when the configured threshold cannot be.
+Result<std::uint64_t> initial_recovery_threshold(const Configuration& configuration);
+
+/// The record of this node in `nodes.info`.
+/// @param addresses the bound address of each interface, by name
+boost::json::object node_record(
+  const Configuration& configuration, const Identity& identity, const attestation::Evidence& evidence,
+  const boost::json::value& node_data, const std::map<std::string, std::string>& addresses);
+
+/// The certificates that a fresh service starts with.
+struct InitialCertificates
+{
+  crypto::Certificate service;
+  crypto::Certificate node;         ///< issued by the service
+  crypto::Certificate self_signed;  ///< of the node
+};
+Result<InitialCertificates> make_certificates(
+  const Configuration& configuration, const Identity& identity, const std::map<std::string, std::string>& addresses,
+  std::int64_t unix_seconds);
+
+/// Writes the creation transaction, with the service `Opening`.
+void write_genesis(
+  Transaction& transaction, const Founders& founders, const Identity& identity, const InitialCertificates& certificates,
+  const boost::json::object& record, const attestation::Evidence& evidence, std::uint64_t recovery_threshold,
+  const Configuration& configuration, TxId txid);
+
+/// Sets the service `Open`.
+void write_opening(Transaction& transaction);
+}

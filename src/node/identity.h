@@ -1,0 +1,59 @@
+#pragma once
+
+#include "attestation/sealed_file.h"
+#include "base/files.h"
+#include "concordat/error.h"
+#include "consensus/sequencer.h"
+#include "crypto/hash.h"
+#include "crypto/keys.h"
+#include "ledger/secret.h"
+
+#include <string>
+
+namespace concordat::node
+{
+/// The secrets of one node: who it is, who the service is, and what the ledger is encrypted with.
+struct Identity
+{
+  crypto::KeyPair node_key;
+  crypto::KeyPair service_key;
+  std::string encryption_private_key_pem;
+  std::string encryption_public_key_pem;
+  ledger::LedgerSecret ledger_secret;
+  /// The creation transaction was committed: a ledger without it has been lost, and must not be begun anew under the
+  /// same secrets.
+  bool service_created = false;
+
+  static Identity generate(crypto::Curve curve);
+
+  /// SHA-256 of the node's public key, which evidence binds to the code.
+  Digest key_digest() const
+  {
+    return crypto::sha256(node_key.public_key().der());
+  }
+  std::string node_id() const
+  {
+    return node_key.public_key().id();
+  }
+};
+
+/// Keeps an identity, and the state of consensus, sealed on the disk of the node.
+class SealedState : public consensus::DurableStateFile
+{
+public:
+  SealedState(base::FileSystem& files, attestation::SealedFiles& sealed, base::Path directory);
+
+  bool has_identity() const;
+  Result<void> save_identity(const Identity& identity);
+  Result<Identity> load_identity() const;
+
+  Result<void> save(const consensus::DurableState& state) override;
+  /// The state of a fresh node if none was saved.
+  Result<consensus::DurableState> load() const;
+
+private:
+  base::FileSystem& files_;
+  attestation::SealedFiles& sealed_;
+  base::Path directory_;
+};
+}

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "attestation/platform.h"
+#include "attestation/sealed_file.h"
+#include "base/clock.h"
+#include "base/files.h"
+#include "concordat/application.h"
+#include "consensus/sequencer.h"
+#include "http/server.h"
+#include "kv/store.h"
+#include "node/configuration.h"
+#include "node/dispatcher.h"
+#include "node/genesis.h"
+#include "node/identity.h"
+#include "node/services.h"
+
+#include <memory>
+#include <optional>
+#include <thread>
+
+namespace concordat::node
+{
+/// One node: creates a service or comes back to the one it was part of, and serves it.
+///
+/// The outside (disk, clock, platform) is handed in. `start`, `stop` and the destructor belong to one thread.
+class Node
+{
+public:
+  /// Does everything up to serving requests: unseals or makes the secrets, replays the ledger, opens a view, creates
+  /// the service if there is none, opens it if the configuration says so, and writes the output files.
+  /// @return Error with the cause and what to do; what was acknowledged before is untouched
+  static Result<std::unique_ptr<Node>> start(
+    Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
+    attestation::Platform& platform);
+  ~Node();
+
+  /// The bound address of each interface, by name.
+  const std::map<std::string, std::string>& addresses() const
+  {
+    return addresses_;
+  }
+  /// Readiness turns negative, requests are still served.
+  void announce_stop();
+
+private:
+  Node(
+    Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
+    attestation::Platform& platform);
+
+  Result<void> unseal();
+  Result<void> restore();
+  Result<void> discard_leftovers();
+  Result<void> bind();
+  Result<void> create_service();
+  Result<void> refresh_record();
+  Result<void> open_service();
+  Result<void> serve();
+  Result<void> write_outputs();
+  Result<TxId> commit_now(const std::function<Result<void>(Transaction&, TxId)>& write);
+  void start_sequencer(consensus::SequencerStart start, const std::string& node_certificate_pem);
+
+  Configuration configuration_;
+  std::unique_ptr<Application> application_;
+  base::FileSystem& files_;
+  base::Clock& clock_;
+  attestation::Platform& platform_;
+
+  std::optional<attestation::SealedFiles> sealed_;
+  std::optional<SealedState> sealed_state_;
+  std::optional<Identity> identity_;
+  attestation::Evidence evidence_;
+  kv::Store store_;
+  std::unique_ptr<consensus::Sequencer> sequencer_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::atomic<const Dispatcher*> serving_{nullptr};
+  std::map<std::string, std::string> addresses_;
+  std::unique_ptr<http::Server> server_;
+  std::thread sequencer_thread_;
+};
+}

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "attestation/platform.h"
+#include "base/clock.h"
+#include "consensus/sequencer.h"
+#include "http/server.h"
+#include "kv/store.h"
+#include "ledger/secret.h"
+#include "node/configuration.h"
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace concordat::node
+{
+/// What endpoints of the framework work with. Outlives the server; usable from any thread.
+struct Services
+{
+  const Configuration& configuration;
+  kv::Store& store;
+  consensus::Sequencer& sequencer;
+  const ledger::LedgerSecret& ledger_secret;
+  const attestation::Evidence& evidence;
+  base::Clock& clock;
+  std::string node_id;
+  std::string self_signed_certificate_pem;
+  std::string node_to_node_address;
+  std::function<std::vector<http::InterfaceMetrics>()> metrics;
+  std::atomic<bool> stop_notice{false};
+};
+
+/// The service is open on committed state (http-api.md §2.3).
+bool is_open(ReadTransaction& state);
+}

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string_view>
+
+/// Names of the tables that the node itself reads and writes (governance.md §3).
+namespace concordat::node::tables
+{
+inline constexpr std::string_view member_certs = "public:ccf.gov.members.certs";
+inline constexpr std::string_view member_encryption_keys = "public:ccf.gov.members.encryption_public_keys";
+inline constexpr std::string_view member_info = "public:ccf.gov.members.info";
+inline constexpr std::string_view member_acks = "public:ccf.gov.members.acks";
+inline constexpr std::string_view user_certs = "public:ccf.gov.users.certs";
+inline constexpr std::string_view user_info = "public:ccf.gov.users.info";
+inline constexpr std::string_view node_info = "public:ccf.gov.nodes.info";
+inline constexpr std::string_view node_certificates = "public:ccf.gov.nodes.endorsed_certificates";
+inline constexpr std::string_view virtual_measurements = "public:ccf.gov.nodes.virtual.measurements";
+inline constexpr std::string_view virtual_host_data = "public:ccf.gov.nodes.virtual.host_data";
+inline constexpr std::string_view service_info = "public:ccf.gov.service.info";
+inline constexpr std::string_view service_config = "public:ccf.gov.service.config";
+inline constexpr std::string_view previous_service_identity = "public:ccf.gov.service.previous_service_identity";
+inline constexpr std::string_view constitution = "public:ccf.gov.constitution";
+}

@@ -1,0 +1,8 @@
+#pragma once
+
+#include <string_view>
+
+namespace concordat::node
+{
+inline constexpr std::string_view version = CONCORDAT_VERSION;
+}

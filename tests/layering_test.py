@@ -1,0 +1,36 @@
+"""Includes only ever point down the list of modules (docs/architecture.md)."""
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ORDER = ["concordat", "base", "crypto", "kv", "ledger", "consensus", "attestation", "http", "node", "cli"]
+INCLUDE = re.compile(r'^\s*#include "([a-z]+)/', re.M)
+
+
+def test_includes_only_point_down():
+    wrong = []
+    for path in sorted((ROOT / "src").rglob("*")):
+        if path.suffix not in (".h", ".cpp"):
+            continue
+        module = path.relative_to(ROOT / "src").parts[0]
+        for below in INCLUDE.findall(path.read_text()):
+            if below in ORDER and ORDER.index(below) > ORDER.index(module):
+                wrong.append(f"{path.relative_to(ROOT)} includes {below}/")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_applications_use_the_public_interface_alone():
+    allowed = {"concordat", "reconciliation"}
+    wrong = []
+    for path in sorted((ROOT / "apps").rglob("*")):
+        if path.suffix in (".h", ".cpp") and not path.stem.endswith("_test") and not path.stem.endswith("_test_support"):
+            for used in INCLUDE.findall(path.read_text()):
+                if used not in allowed:
+                    wrong.append(f"{path.relative_to(ROOT)} includes {used}/")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_public_interface_stands_alone():
+    for path in sorted((ROOT / "include").rglob("*.h")):
+        assert set(INCLUDE.findall(path.read_text())) <= {"concordat"}, path
