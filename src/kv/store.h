@@ -3,6 +3,7 @@
 #include "kv/tree.h"
 #include "kv/write_set.h"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,7 +21,7 @@ public:
   {
     std::string name;
     Tree tree;
-    Seqno version = 0;  ///< seqno of the last transaction that wrote or removed in it
+    Seqno version = 0; ///< seqno of the last transaction that wrote or removed in it
   };
 
   Seqno seqno() const
@@ -32,13 +33,31 @@ public:
   const std::vector<Map>& maps() const
   {
     return maps_;
-  }  ///< ordered by name
+  } ///< ordered by name
   /// Applies a write set as of `seqno`, which becomes the state's if it is greater.
   void apply(const WriteSet& writes, Seqno seqno);
 
+  /// For loading a snapshot: the map of that name, made if it is missing, to be filled through the tree returned,
+  /// which is valid until the next call.
+  /// @param version  of the map
+  Tree& restore_map(std::string_view name, Seqno version);
+  /// For loading a snapshot: the seqno of the whole state.
+  void restore_seqno(Seqno seqno)
+  {
+    seqno_ = seqno;
+  }
+
 private:
+  friend class Store;
+  friend class WriteTransaction;
+
+  /// Made if it is missing; its version is raised to `version`.
+  Map& map_for_writing(std::string_view name, Seqno version);
+
   std::vector<Map> maps_;
   Seqno seqno_ = 0;
+  std::uint64_t lineage_ = 0;  ///< states of one store between two resets: the same seqno means the same write set
+  std::uint64_t revision_ = 0; ///< write sets applied since then; equal numbers in one lineage mean equal contents
 };
 
 using Snapshot = std::shared_ptr<const State>;
@@ -53,7 +72,8 @@ public:
 
   std::optional<std::string_view> get(std::string_view map, std::string_view key) override;
   std::optional<Seqno> version(std::string_view map, std::string_view key) override;
-  std::unique_ptr<Cursor> scan(std::string_view map, std::string_view from, std::optional<std::string_view> to) override;
+  std::unique_ptr<Cursor>
+  scan(std::string_view map, std::string_view from = {}, std::optional<std::string_view> to = std::nullopt) override;
   void put(std::string_view map, std::string_view key, std::string_view value) override;
   void remove(std::string_view map, std::string_view key) override;
   void set_claims_digest(const Digest& digest) override;
@@ -67,6 +87,7 @@ public:
 private:
   friend class Store;
   struct Impl;
+  class MergeCursor;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -77,7 +98,8 @@ public:
   explicit SnapshotTransaction(Snapshot base) : base_(std::move(base)) {}
   std::optional<std::string_view> get(std::string_view map, std::string_view key) override;
   std::optional<Seqno> version(std::string_view map, std::string_view key) override;
-  std::unique_ptr<Cursor> scan(std::string_view map, std::string_view from, std::optional<std::string_view> to) override;
+  std::unique_ptr<Cursor>
+  scan(std::string_view map, std::string_view from = {}, std::optional<std::string_view> to = std::nullopt) override;
 
   const Snapshot& base() const
   {
@@ -110,7 +132,7 @@ public:
 
   /// A transaction on the last snapshot taken of the head: cheap, and right as long as nobody writes what it reads.
   std::unique_ptr<WriteTransaction> begin();
-  /// A transaction on the head as it is now; for running again after a conflict.
+  /// A transaction on the head as it is now, which later ones begin from as well; for running again after a conflict.
   std::unique_ptr<WriteTransaction> begin_fresh();
 
   /// Checks the transaction against the head, gives it the next seqno and applies its writes.
@@ -120,23 +142,37 @@ public:
   Result<Seqno> commit(const WriteTransaction& transaction, const std::function<void(Seqno)>& ordered);
 
   /// Reserves the next seqno for a write set that is not known yet, and returns the state below it. One such
-  /// reservation may be open at a time; transactions may commit meanwhile.
+  /// reservation may be open at a time; transactions may commit meanwhile, but as they come after it in the order,
+  /// those that touch a map that the last reservation wrote get Error::conflict until it is filled.
   /// @param ordered called under the lock
   Snapshot reserve(const std::function<void(Seqno)>& ordered);
   /// Fills the reservation: applies `writes` as of `seqno` to the head, and to a copy of `below`, which is returned
-  /// and which `begin` starts from now on.
+  /// and which `begin` starts from now on. If there was a reset in between, only the copy is made.
+  /// @pre nobody else has written in the maps of `writes` since the reservation
   Snapshot fill(const Snapshot& below, Seqno seqno, const WriteSet& writes);
 
   Seqno head_seqno() const;
 
-  /// Throws the head away and starts again from `state`, which also becomes the committed one.
-  void reset(Snapshot state);
+  /// Throws the head away and starts again from `state`, which also becomes the committed one; an open reservation is
+  /// given up. Transactions that began before get Error::conflict from `commit`, whatever they read: seqnos are given
+  /// out anew.
+  /// @param while_locked called under the lock, after the change
+  void reset(Snapshot state, const std::function<void()>& while_locked = {});
 
 private:
-  mutable std::mutex mutex_;       ///< guards head_ and start_
+  /// Makes `snapshot` what `begin` starts from.
+  /// @return the one before, to be let go of without locks: it may be the last to hold many pages
+  Snapshot start_from(Snapshot snapshot);
+
+  mutable std::mutex mutex_; ///< guards the four below
   State head_;
+  Seqno last_ = 0;                       ///< the last seqno given out
+  Seqno reservation_ = 0;                ///< 0 if none is open
+  std::vector<std::string> filled_maps_; ///< that the last reservation wrote
+  std::atomic<Seqno> head_seqno_ = 0;    ///< last_, for those who do not want to wait
+
+  mutable std::mutex snapshots_mutex_; ///< guards the two below, for moments only; taken after the other one
   Snapshot start_;
-  mutable std::mutex committed_mutex_;
   Snapshot committed_;
 };
 }

@@ -1,0 +1,156 @@
+#include "kv/store.h"
+
+#include "base/check.h"
+#include "kv/transaction_impl.h"
+
+#include <utility>
+
+namespace concordat::kv
+{
+namespace
+{
+std::uint64_t new_lineage()
+{
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+}
+
+Store::Store()
+{
+  reset(std::make_shared<const State>());
+}
+
+Snapshot Store::committed() const
+{
+  const std::lock_guard lock(snapshots_mutex_);
+  return committed_;
+}
+
+void Store::set_committed(Snapshot state)
+{
+  const std::lock_guard lock(snapshots_mutex_);
+  CHECK(state->seqno() >= committed_->seqno(), "what is committed stays committed");
+  // The one before goes after the lock: it may be the last to hold many pages.
+  std::swap(committed_, state);
+}
+
+std::unique_ptr<WriteTransaction> Store::begin()
+{
+  Snapshot base;
+  {
+    const std::lock_guard lock(snapshots_mutex_);
+    base = start_;
+  }
+  return std::make_unique<WriteTransaction>(std::move(base));
+}
+
+std::unique_ptr<WriteTransaction> Store::begin_fresh()
+{
+  Snapshot base;
+  Snapshot old;
+  {
+    const std::lock_guard lock(mutex_);
+    base = std::make_shared<const State>(head_);
+    old = start_from(base);
+  }
+  return std::make_unique<WriteTransaction>(std::move(base));
+}
+
+Snapshot Store::start_from(Snapshot snapshot)
+{
+  const std::lock_guard lock(snapshots_mutex_);
+  return std::exchange(start_, std::move(snapshot));
+}
+
+Result<Seqno> Store::commit(const WriteTransaction& transaction, const std::function<void(Seqno)>& ordered)
+{
+  const auto& tx = *transaction.impl_;
+  CHECK(!tx.writes.empty(), "the caller commits only what has written something");
+  const std::lock_guard lock(mutex_);
+  if (tx.base->lineage_ != head_.lineage_)
+    return fail(ErrorCode::conflict, "the transaction began before the store was set back; run it again");
+  if (tx.base->revision_ != head_.revision_)
+    if (const auto* const map = tx.changed_in(head_))
+      return fail(ErrorCode::conflict, "another transaction has changed what this one read in " + *map);
+  if (reservation_ != 0)
+    for (const auto& map : filled_maps_)
+      if (tx.maps.contains(map))
+        return fail(ErrorCode::conflict, "a transaction that comes before this one is still to write in " + map);
+  const Seqno seqno = ++last_;
+  if (ordered)
+    ordered(seqno);
+  head_.apply(tx.writes, seqno);
+  head_seqno_.store(seqno, std::memory_order_release);
+  return seqno;
+}
+
+Snapshot Store::reserve(const std::function<void(Seqno)>& ordered)
+{
+  Snapshot old;
+  const std::lock_guard lock(mutex_);
+  CHECK(reservation_ == 0, "one reservation is open at a time");
+  reservation_ = ++last_;
+  if (ordered)
+    ordered(reservation_);
+  head_seqno_.store(reservation_, std::memory_order_release);
+  auto below = std::make_shared<const State>(head_);
+  old = start_from(below);
+  return below;
+}
+
+Snapshot Store::fill(const Snapshot& below, Seqno seqno, const WriteSet& writes)
+{
+  CHECK(below->seqno() < seqno, "the reservation came after what is below it");
+  auto filled = std::make_shared<State>(*below);
+  filled->apply(writes, seqno);
+  const Snapshot result = std::move(filled);
+
+  Snapshot old;
+  const std::lock_guard lock(mutex_);
+  if (below->lineage_ != head_.lineage_)
+    return result;
+  CHECK(reservation_ == seqno, "what is filled was reserved");
+  reservation_ = 0;
+  filled_maps_.clear();
+  for (const auto& [name, map_writes] : writes)
+  {
+    const auto* const now = head_.find(name);
+    const auto* const then = below->find(name);
+    CHECK((now ? now->version : 0) == (then ? then->version : 0), "a later write must not be overwritten");
+    filled_maps_.push_back(name);
+  }
+  head_.apply(writes, seqno);
+  old = start_from(result);
+  return result;
+}
+
+Seqno Store::head_seqno() const
+{
+  return head_seqno_.load(std::memory_order_acquire);
+}
+
+void Store::reset(Snapshot state, const std::function<void()>& while_locked)
+{
+  auto renewed = std::make_shared<State>(*state);
+  renewed->lineage_ = new_lineage();
+  renewed->revision_ = 0;
+
+  // What was there before goes after the lock.
+  State head = *renewed;
+  Snapshot start = std::move(renewed);
+  Snapshot committed = start;
+  const std::lock_guard lock(mutex_);
+  std::swap(head_, head);
+  last_ = head_.seqno();
+  reservation_ = 0;
+  head_seqno_.store(last_, std::memory_order_release);
+  {
+    const std::lock_guard snapshots_lock(snapshots_mutex_);
+    std::swap(start_, start);
+    std::swap(committed_, committed);
+  }
+  if (while_locked)
+    while_locked();
+}
+}
