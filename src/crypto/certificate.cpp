@@ -49,6 +49,7 @@ Result<Certificate> Certificate::from_pem(std::string_view pem)
 
 Result<Certificate> Certificate::from_der(std::string_view der)
 {
+  const ErrorScope errors;
   if (der.size() > size_limit)
     return wrong("larger than " + std::to_string(size_limit) + " bytes");
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
@@ -87,16 +88,14 @@ std::string Certificate::id() const
 
 std::string Certificate::subject() const
 {
+  const ErrorScope errors;
   const Owned<BIO, BIO_free> output(BIO_new(BIO_s_mem()));
   CHECK(output, "memory for a name is there");
   // The parts in the order of the certificate, as CertificateRequest takes them; bytes that could fake another part
   // or a line are escaped.
   const unsigned long flags = (ASN1_STRFLGS_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) | XN_FLAG_SEP_COMMA_PLUS | XN_FLAG_FN_SN;
   if (X509_NAME_print_ex(output.get(), X509_get_subject_name(native_.get()), 0, flags) < 0)
-  {
-    (void)openssl_reason();
     return {};
-  }
   char* text = nullptr;
   const auto size = BIO_get_mem_data(output.get(), &text);
   return {text, static_cast<std::size_t>(size)};
@@ -104,9 +103,7 @@ std::string Certificate::subject() const
 
 bool Certificate::signed_by(const Certificate& issuer) const
 {
-  const bool verified = X509_verify(native_.get(), issuer.public_key_.native()) == 1;
-  if (!verified)
-    (void)openssl_reason();
-  return verified;
+  const ErrorScope errors;
+  return X509_verify(native_.get(), issuer.public_key_.native()) == 1;
 }
 }

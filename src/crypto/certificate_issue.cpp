@@ -63,6 +63,9 @@ Result<std::vector<std::pair<std::string, std::string>>> parts_of(std::string_vi
 
 Result<Name> parse_subject(std::string_view subject)
 {
+  // What reads a name up to a zero byte would see another name.
+  if (subject.find('\0') != std::string_view::npos)
+    return wrong("the subject holds a zero byte");
   const auto parts = parts_of(subject);
   if (!parts)
     return std::unexpected(parts.error());
@@ -97,7 +100,7 @@ Result<Names> parse_alt_names(const std::vector<std::string>& texts)
     const auto type = text.substr(0, colon);
     const auto value = colon == std::string::npos ? std::string() : text.substr(colon + 1);
     ASN1_STRING* content = nullptr;
-    if (type == "iPAddress")
+    if (type == "iPAddress" && value.find('\0') == std::string::npos)
       content = a2i_IPADDRESS(value.c_str());
     else if (type == "dNSName" && is_dns_name(value))
     {
@@ -107,12 +110,9 @@ Result<Names> parse_alt_names(const std::vector<std::string>& texts)
           "memory for a name is there");
     }
     if (content == nullptr)
-    {
-      (void)openssl_reason();
       return wrong(
           "subject alternative name '" + text +
           "' is neither iPAddress: with an IPv4 or IPv6 address nor dNSName: with a host name");
-    }
     auto* const name = GENERAL_NAME_new();
     CHECK(name != nullptr, "memory for a name is there");
     GENERAL_NAME_set0_value(name, type == "iPAddress" ? GEN_IPADD : GEN_DNS, content);
@@ -211,6 +211,7 @@ Result<void> set_validity(X509* certificate, const CertificateRequest& request)
 Result<Certificate>
 make(const PublicKey& key, const CertificateRequest& request, const KeyPair& issuer_key, const Certificate* issuer)
 {
+  const ErrorScope errors;
   const auto curve = issuer_key.public_key().curve();
   if (!curve)
     return std::unexpected(curve.error());

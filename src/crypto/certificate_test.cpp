@@ -238,13 +238,13 @@ TEST(Certificate, IsNotMadeFromAWrongRequest)
   for (const auto& subject :
        {std::string(""), std::string("name"), std::string("CN="), std::string("=x"), std::string("CN=a,"),
         std::string("CN=a,,O=b"), std::string("XX=a"), std::string("CN=a\\"), std::string("C=CHE"),
-        std::string("CN=\xff\xfe"), too_long})
+        std::string("CN=a\0b", 6), std::string("CN\0=b", 5), std::string("CN=\xff\xfe"), too_long})
     EXPECT_TRUE(refused([&](CertificateRequest& r) { r.subject = subject; })) << subject;
   for (const auto& name :
        {std::string(""), std::string("127.0.0.1"), std::string("iPAddress:"), std::string("iPAddress:1.2.3"),
         std::string("iPAddress:node"), std::string("dNSName:"), std::string("dNSName:a b"),
         std::string("dNSName:a,DNS:b"), std::string("dNSName:a\0.b", 13), std::string("URI:x"),
-        "dNSName:" + std::string(254, 'a')})
+        std::string("iPAddress:127.0.0.1\0x", 21), "dNSName:" + std::string(254, 'a')})
     EXPECT_TRUE(refused([&](CertificateRequest& r) { r.subject_alt_names = {name}; })) << name;
   EXPECT_TRUE(refused([](CertificateRequest& r) { r.validity_days = 0; }));
   EXPECT_TRUE(refused([](CertificateRequest& r) { r.valid_from = -1; }));

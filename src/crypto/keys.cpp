@@ -24,14 +24,12 @@ constexpr int largest_rsa_bits = 16384;
 
 std::optional<Curve> curve_of(EVP_PKEY* key)
 {
+  const ErrorScope errors;
   if (key == nullptr || EVP_PKEY_is_a(key, "EC") != 1)
     return std::nullopt;
   std::array<char, 64> group{};
   if (EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) != 1)
-  {
-    (void)openssl_reason();
     return std::nullopt;
-  }
   const std::string_view name(group.data());
   if (name == "prime256v1" || name == "P-256")
     return Curve::p256;
@@ -56,14 +54,12 @@ using Context = Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 
 bool verify(EVP_PKEY* key, std::string_view digest, std::string_view signature)
 {
+  const ErrorScope errors;
   const Context context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  const bool verified = context && EVP_PKEY_verify_init(context.get()) == 1 &&
-                        EVP_PKEY_verify(
-                            context.get(), reinterpret_cast<const unsigned char*>(signature.data()), signature.size(),
-                            reinterpret_cast<const unsigned char*>(digest.data()), digest.size()) == 1;
-  if (!verified)
-    (void)openssl_reason();
-  return verified;
+  return context && EVP_PKEY_verify_init(context.get()) == 1 &&
+         EVP_PKEY_verify(
+             context.get(), reinterpret_cast<const unsigned char*>(signature.data()), signature.size(),
+             reinterpret_cast<const unsigned char*>(digest.data()), digest.size()) == 1;
 }
 
 std::string sign(EVP_PKEY* key, std::string_view digest)
@@ -182,6 +178,7 @@ PublicKey::PublicKey(std::shared_ptr<EVP_PKEY> key)
 
 Result<PublicKey> PublicKey::from_der(std::string_view subject_public_key_info)
 {
+  const ErrorScope errors;
   const auto wrong = [](const std::string& why) { return fail(ErrorCode::invalid, "not a public key: " + why); };
   // A modulus of 16384 bits and all around it fits in.
   if (subject_public_key_info.size() > 4096)
@@ -274,6 +271,7 @@ KeyPair KeyPair::generate(Curve curve)
 
 Result<KeyPair> KeyPair::from_pem(std::string_view private_pem)
 {
+  const ErrorScope errors;
   const auto wrong = [](const std::string& why)
   { return fail(ErrorCode::invalid, "not a private key in PEM: " + why); };
   if (private_pem.size() > 64 * 1024)

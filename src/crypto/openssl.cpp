@@ -4,7 +4,6 @@
 
 #include <array>
 #include <limits>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 
 using namespace std::string_view_literals;
@@ -50,13 +49,12 @@ std::string openssl_reason()
 {
   const auto code = ERR_peek_last_error();
   const char* const reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  std::string text = reason == nullptr ? "no reason given" : reason;
-  ERR_clear_error();
-  return text;
+  return reason == nullptr ? "no reason given" : reason;
 }
 
 Result<std::string> pem_content(std::string_view text, std::string_view name, std::string_view what)
 {
+  const ErrorScope errors;
   const auto wrong = [what](const std::string& why)
   { return fail(ErrorCode::invalid, "not a PEM " + std::string(what) + ": " + why); };
   if (text.size() > pem_limit)

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <string>
 #include <string_view>
@@ -42,7 +43,24 @@ const CurveFacts& facts(Curve curve);
 /// The hash that signatures of the curve are made with, fetched once.
 const EVP_MD* hash_of(Curve curve);
 
-/// OpenSSL's own word on what failed last, cleared from its queue; for the end of an error message.
+/// Takes the errors that OpenSSL notes down while it lives off the thread's queue again, also those of calls that
+/// succeeded on a second way. Whatever stood there before stays.
+class ErrorScope
+{
+public:
+  ErrorScope()
+  {
+    ERR_set_mark();
+  }
+  ErrorScope(const ErrorScope&) = delete;
+  ErrorScope& operator=(const ErrorScope&) = delete;
+  ~ErrorScope()
+  {
+    ERR_pop_to_mark();
+  }
+};
+
+/// OpenSSL's own word on what failed last, for the end of an error message.
 std::string openssl_reason();
 
 /// The content of the only PEM block in `text`, which must carry this name and no headers.
