@@ -17,7 +17,7 @@ namespace concordat::http
 struct Limits
 {
   std::uint64_t max_body_size = 1 << 20;
-  std::uint64_t max_header_size = 16 << 10;  ///< of each name and each value
+  std::uint64_t max_header_size = 16 << 10; ///< of each name and each value
   std::uint64_t max_headers_count = 256;
   std::uint64_t max_open_sessions_soft = 1000;
   std::uint64_t max_open_sessions_hard = 1010;
@@ -37,7 +37,7 @@ struct TlsIdentity
 struct Interface
 {
   std::string name;
-  std::string bind_address;  ///< host:port; port 0 takes any
+  std::string bind_address; ///< host:port; port 0 takes any
   Limits limits;
 };
 
@@ -63,6 +63,8 @@ struct Session
   std::string client_certificate;
   /// View of the first request, 0 before it (http-api.md §2.4). For the handler's use.
   std::atomic<std::uint64_t> first_view{0};
+  /// What the handler found out about the client; touched only while it runs, on the connection's thread.
+  std::shared_ptr<const void> handler_data;
 };
 
 /// One request and its answer. The handler may keep it and answer later, from any thread, once.
@@ -89,10 +91,11 @@ public:
   struct Options
   {
     std::vector<Interface> interfaces;
-    unsigned threads = 0;  ///< 0: one per core
+    unsigned threads = 0; ///< 0: one per core
   };
 
-  /// Binds and listens; connections are accepted, and closed at once, until `set_identity` is called for their interface.
+  /// Binds and listens; connections are accepted, and closed at once, until `set_identity` is called for their
+  /// interface.
   /// @return Error::io naming the address that cannot be bound
   static Result<std::unique_ptr<Server>> start(const Options& options, ExchangeHandler handler);
   /// Stops accepting, closes all connections, joins the threads. Exchanges may be answered later without effect.

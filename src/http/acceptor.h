@@ -1,0 +1,39 @@
+#pragma once
+
+#include "concordat/error.h"
+#include "http/interface_state.h"
+#include "http/worker.h"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace concordat::http
+{
+/// Listens on one interface and hands connections to the workers in turn. Runs on the first worker's thread.
+class Acceptor : public std::enable_shared_from_this<Acceptor>
+{
+public:
+  Acceptor(std::shared_ptr<InterfaceState> interface, const std::vector<std::unique_ptr<Worker>>& workers);
+
+  /// @param address  host:port, or [host]:port
+  /// @return Error::io naming the address that cannot be bound; Error::invalid if it is none
+  Result<void> listen(const std::string& address);
+  void start();
+  void close();
+
+private:
+  void accept_all();
+  bool accept_one();
+
+  std::shared_ptr<InterfaceState> interface_;
+  const std::vector<std::unique_ptr<Worker>>& workers_;
+  std::size_t next_ = 0;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  boost::asio::steady_timer pause_;
+};
+}

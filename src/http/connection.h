@@ -1,0 +1,113 @@
+#pragma once
+
+#include "http/interface_state.h"
+#include "http/mailbox.h"
+#include "http/parser.h"
+#include "http/server.h"
+#include "http/tls.h"
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace concordat::http
+{
+class Worker;
+
+/// One client: handshake, then requests one after the other, then a close that lets him read the last answer.
+///
+/// Lives on its worker's thread. What it holds is bounded: while a request is being handled or an answer is waiting to
+/// be sent, nothing is received, so a client that floods or does not read only fills the buffers of his own kernel.
+class Connection : public std::enable_shared_from_this<Connection>
+{
+public:
+  using Clock = std::chrono::steady_clock;
+
+  Connection(Worker& worker, boost::asio::ip::tcp::socket socket, SessionSlot slot, const SslContext& identity);
+
+  std::uint64_t id() const
+  {
+    return session_->id;
+  }
+
+  void start();
+  void answer(Mailbox::Answer answer);
+  void check_time(Clock::time_point now);
+  void close();
+
+private:
+  enum class Phase
+  {
+    handshake,
+    open,
+    lingering, ///< everything is said; what still comes is read and dropped
+    closed,
+  };
+
+  void receive();
+  void received(std::string_view ciphertext);
+  void receive_more();
+  void discard(std::size_t size);
+  bool shake_hands();
+  void begin_session();
+
+  void advance();
+  bool advance_once();
+  std::size_t process(std::string_view plaintext);
+  void dispatch();
+  void refuse(RequestParser::Outcome outcome);
+  void refuse(Response response);
+  bool can_take_request() const;
+  bool is_answering() const;
+
+  void begin_answer(Response response, bool close);
+  void send_plain(std::string_view plaintext);
+  void produce();
+  void produce_from_stream();
+  bool flush();
+  void wait_until_writable();
+  void begin_lingering();
+  void continue_later();
+
+  Worker& worker_;
+  boost::asio::ip::tcp::socket socket_;
+  std::optional<SessionSlot> slot_;
+  std::shared_ptr<InterfaceState> interface_;
+  TlsStream tls_;
+  RequestParser parser_;
+  std::shared_ptr<Session> session_;
+
+  Phase phase_ = Phase::handshake;
+  bool handling_ = false;  ///< a handler has the request
+  bool closing_ = false;   ///< no request is taken any more; linger once everything is sent
+  bool peer_done_ = false; ///< the client said that nothing more will come
+  bool receiving_ = false; ///< waiting for more from the client
+  bool writing_ = false;   ///< waiting until the socket takes more
+  bool buffers_held_ = true;
+  bool is_head_ = false;
+  unsigned turn_ = 0; ///< work done since others had a chance
+
+  std::array<char, 4096> received_;
+  std::string pending_; ///< decrypted, not yet parsed
+  std::size_t pending_at_ = 0;
+  std::size_t sent_ = 0; ///< of the TLS output
+
+  std::string body_;
+  std::size_t body_at_ = 0;
+  std::shared_ptr<BodySource> stream_;
+  bool chunked_ = true;
+
+  Clock::time_point last_activity_;
+  Clock::time_point request_began_;
+  bool request_open_ = false;
+  Clock::time_point linger_until_;
+  std::uint64_t linger_left_ = 0;
+};
+}

@@ -1,0 +1,81 @@
+#include "http/response_head.h"
+
+#include <boost/beast/http/status.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+namespace concordat::http
+{
+namespace
+{
+void append_number(std::string& out, std::uint64_t number)
+{
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  out.append(digits, end);
+}
+
+bool is_token(std::string_view text)
+{
+  const auto allowed = [](char c)
+  {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && std::all_of(text.begin(), text.end(), allowed);
+}
+
+bool is_framing(std::string_view name)
+{
+  return name == "content-length" || name == "transfer-encoding" || name == "connection" || name == "keep-alive";
+}
+
+void append_header(std::string& out, std::string_view name, std::string_view value)
+{
+  out += name;
+  out += ": ";
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  std::transform(value.begin(), value.end(), std::back_inserter(out), [&](char c) { return is_control(c) ? ' ' : c; });
+  out += "\r\n";
+}
+}
+
+void append_response_head(std::string& out, const Response& response, const HeadOptions& options)
+{
+  out += "HTTP/1.1 ";
+  append_number(out, static_cast<std::uint64_t>(std::clamp(response.status, 100, 999)));
+  out += ' ';
+  const auto reason = boost::beast::http::obsolete_reason(
+      boost::beast::http::int_to_status(static_cast<unsigned>(std::clamp(response.status, 100, 999))));
+  out.append(reason.data(), reason.size());
+  out += "\r\n";
+
+  std::string lower;
+  for (const auto& [name, value] : response.headers)
+  {
+    if (!is_token(name))
+      continue;
+    lower.assign(name);
+    std::transform(
+        lower.begin(), lower.end(), lower.begin(),
+        [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    if (!is_framing(lower))
+      append_header(out, lower, value);
+  }
+
+  if (options.framing == Framing::length)
+  {
+    out += "content-length: ";
+    append_number(out, options.length);
+    out += "\r\n";
+  }
+  else if (options.framing == Framing::chunked)
+    out += "transfer-encoding: chunked\r\n";
+  if (options.close)
+    out += "connection: close\r\n";
+  else if (options.http_1_0)
+    out += "connection: keep-alive\r\n";
+  out += "\r\n";
+}
+}

@@ -1,0 +1,222 @@
+#include "http/server.h"
+
+#include "http/test_peer.h"
+#include "http/test_server.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace concordat::http::test
+{
+namespace
+{
+const std::string get = "GET /app/commit HTTP/1.1\r\nhost: x\r\n\r\n";
+
+TEST(ServerLimits, MalformedRequestIsQuotedInPlainTextAndEndsTheConnection)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  peer.send(get + "NONSENSE\r\n\r\n" + get);
+  EXPECT_EQ(peer.read_answer()->status, 200);
+  const auto refusal = peer.read_answer();
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->status, 400);
+  EXPECT_EQ(refusal->headers.at("content-type"), "text/plain");
+  EXPECT_NE(refusal->body.find("NONSENSE"), std::string::npos);
+  EXPECT_TRUE(peer.is_closed());
+  EXPECT_EQ(server.metrics().parsing_errors, 1U);
+}
+
+TEST(ServerLimits, RefusalOfABodyIsReadableThoughTheClientSendsOn)
+{
+  Limits limits;
+  limits.max_body_size = 1 << 20;
+  TestServer server(echo, limits);
+  for (const bool chunked : {false, true})
+  {
+    Peer peer(server.address());
+    const std::string body(6 << 20, 'x');
+    const std::string framing = chunked ? "transfer-encoding: chunked\r\n\r\n600000\r\n"
+                                        : "content-length: " + std::to_string(body.size()) + "\r\n\r\n";
+    EXPECT_TRUE(peer.send("POST / HTTP/1.1\r\n" + framing + body));
+    const auto answer = peer.read_answer();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 413);
+    EXPECT_EQ(answer->headers.at("content-type"), "application/json");
+    EXPECT_NE(answer->body.find(R"({"error":{"code":"RequestBodyTooLarge")"), std::string::npos);
+    EXPECT_TRUE(peer.is_closed());
+  }
+  EXPECT_EQ(server.metrics().payload_too_large, 2U);
+}
+
+TEST(ServerLimits, HeaderBeyondTheLimitIs431)
+{
+  TestServer server(echo);
+  std::string many;
+  for (int i = 0; i < 257; ++i)
+    many += "x-" + std::to_string(i) + ": v\r\n";
+  for (const auto& headers : {"x: " + std::string((16 << 10) + 1, 'v'), std::string((16 << 10) + 1, 'n') + ": v", many})
+  {
+    Peer peer(server.address());
+    const auto answer = peer.ask("GET / HTTP/1.1\r\n" + headers + "\r\n\r\n");
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 431);
+    EXPECT_NE(answer->body.find("RequestHeaderTooLarge"), std::string::npos);
+    EXPECT_TRUE(peer.is_closed());
+  }
+  EXPECT_EQ(server.metrics().header_too_large, 3U);
+}
+
+TEST(ServerLimits, LongTargetIsServed)
+{
+  TestServer server([](const auto& exchange)
+                    { exchange->respond(Response::text(std::to_string(exchange->request().query.size()))); });
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask("GET /x?" + std::string(1 << 20, 'y') + " HTTP/1.1\r\n\r\n")->body, "1048576");
+}
+
+TEST(ServerLimits, SessionAboveTheSoftCapIsToldAndClosed)
+{
+  Limits limits;
+  limits.max_open_sessions_soft = 3;
+  limits.max_open_sessions_hard = 5;
+  TestServer server(echo, limits);
+  std::vector<std::unique_ptr<Peer>> held;
+  for (int i = 0; i < 3; ++i)
+  {
+    held.push_back(std::make_unique<Peer>(server.address()));
+    EXPECT_EQ(held.back()->ask(get)->status, 200);
+  }
+  Peer above(server.address());
+  ASSERT_TRUE(above.connected());
+  const auto answer = above.ask(get);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 503);
+  EXPECT_NE(answer->body.find("SessionCapExhausted"), std::string::npos);
+  EXPECT_TRUE(above.is_closed());
+  EXPECT_EQ(server.metrics().peak, 4U);
+  EXPECT_EQ(server.metrics().soft_cap, 3U);
+
+  held.clear();
+  EXPECT_TRUE(eventually(
+      [&]
+      {
+        Peer next(server.address());
+        const auto served = next.ask(get);
+        return served && served->status == 200;
+      }));
+}
+
+TEST(ServerLimits, SessionAboveTheHardCapGetsNoHandshake)
+{
+  Limits limits;
+  limits.max_open_sessions_soft = 2;
+  limits.max_open_sessions_hard = 2;
+  TestServer server(echo, limits);
+  Peer first(server.address());
+  Peer second(server.address());
+  EXPECT_EQ(first.ask(get)->status, 200);
+  EXPECT_EQ(second.ask(get)->status, 200);
+  Peer third(server.address());
+  EXPECT_FALSE(third.connected());
+  EXPECT_EQ(first.ask(get)->status, 200);
+  EXPECT_EQ(server.metrics().active, 2U);
+  EXPECT_EQ(server.metrics().peak, 2U);
+}
+
+Limits impatient()
+{
+  Limits limits;
+  limits.idle_timeout_ms = 200;
+  limits.request_timeout_ms = 400;
+  return limits;
+}
+
+TEST(ServerLimits, IdleConnectionIsClosed)
+{
+  TestServer server(echo, impatient());
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask(get)->status, 200);
+  EXPECT_TRUE(peer.is_closed());
+  EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
+}
+
+TEST(ServerLimits, SilentHandshakeIsClosed)
+{
+  TestServer server(echo, impatient());
+  const int silent = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  const auto address = server.address();
+  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(silent, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  EXPECT_TRUE(eventually([&] { return server.metrics().active == 1; }));
+  char byte = 0;
+  EXPECT_EQ(::recv(silent, &byte, 1, 0), 0);
+  ::close(silent);
+  EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
+}
+
+TEST(ServerLimits, DrippingRequestIsClosed)
+{
+  TestServer server(echo, impatient());
+  Peer peer(server.address());
+  peer.send("GET / HTTP/1.1\r\nx: ");
+  bool open = true;
+  for (int i = 0; i < 100 && open; ++i)
+  {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    open = peer.send("v") && server.metrics().active == 1;
+  }
+  EXPECT_FALSE(open);
+}
+
+TEST(ServerLimits, WaitingForTheHandlerIsNotIdle)
+{
+  std::shared_ptr<Exchange> held;
+  TestServer server([&](const auto& exchange) { held = exchange; }, impatient());
+  Peer peer(server.address());
+  peer.send(get);
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  held->respond(Response::text("patience"));
+  EXPECT_EQ(peer.read_answer()->body, "patience");
+}
+
+TEST(ServerLimits, ClientThatReadsNothingIsClosed)
+{
+  auto limits = impatient();
+  TestServer server(
+      [](const auto& exchange) { exchange->respond(Response::text(std::string(30 << 20, 'x'))); }, limits);
+  PeerOptions options;
+  options.receive_buffer = 4096;
+  Peer peer(server.address(), options);
+  peer.send(get);
+  EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
+}
+
+TEST(ServerLimits, FloodOfPipelinedRequestsIsNotBuffered)
+{
+  // Nobody reads, nobody answers: what the server takes is bounded, so the client's kernel fills up.
+  std::vector<std::shared_ptr<Exchange>> held;
+  std::mutex mutex;
+  TestServer server(
+      [&](const auto& exchange)
+      {
+        const std::lock_guard lock(mutex);
+        held.push_back(exchange);
+      });
+  Peer peer(server.address());
+  const timeval limit{0, 300'000};
+  ::setsockopt(peer.socket(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  std::string flood;
+  while (flood.size() < (64 << 20))
+    flood += get;
+  EXPECT_FALSE(peer.send(flood));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(held.size(), 1U);
+}
+}
+}

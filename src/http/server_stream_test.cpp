@@ -1,0 +1,221 @@
+#include "http/server.h"
+
+#include "http/test_peer.h"
+#include "http/test_server.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+namespace concordat::http::test
+{
+namespace
+{
+const std::string get = "GET / HTTP/1.1\r\n\r\n";
+
+/// Counts what is asked of it, and itself.
+class Source final : public BodySource
+{
+public:
+  struct Counts
+  {
+    std::atomic<int> alive{0};
+    std::atomic<int> pieces{0};
+  };
+
+  Source(Counts& counts, int pieces, std::size_t size) : counts_(counts), left_(pieces), size_(size)
+  {
+    ++counts_.alive;
+  }
+  ~Source() override
+  {
+    --counts_.alive;
+  }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  bool next(std::string& piece) override
+  {
+    if (left_-- == 0)
+      return false;
+    ++counts_.pieces;
+    piece.assign(size_, static_cast<char>('a' + left_ % 26));
+    return true;
+  }
+
+private:
+  Counts& counts_;
+  int left_;
+  std::size_t size_;
+};
+
+Response streamed(std::shared_ptr<BodySource> source)
+{
+  auto response = Response::text("");
+  response.stream = std::move(source);
+  return response;
+}
+
+TEST(ServerStream, IsSentInChunksAndKeepsTheConnection)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange) { exchange->respond(streamed(std::make_shared<Source>(counts, 3, 5))); });
+  Peer peer(server.address());
+  for (int i = 0; i < 2; ++i)
+  {
+    const auto answer = peer.ask(get);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->headers.at("transfer-encoding"), "chunked");
+    EXPECT_FALSE(answer->headers.contains("content-length"));
+    EXPECT_EQ(answer->body, "cccccbbbbbaaaaa");
+  }
+  EXPECT_TRUE(eventually([&] { return counts.alive == 0; }));
+}
+
+TEST(ServerStream, EmptyPiecesDoNotEndIt)
+{
+  class Gaps final : public BodySource
+  {
+  public:
+    bool next(std::string& piece) override
+    {
+      piece = ++at_ % 2 == 0 ? std::to_string(at_) : "";
+      return at_ <= 6;
+    }
+
+  private:
+    int at_ = 0;
+  };
+  TestServer server([](const auto& exchange) { exchange->respond(streamed(std::make_shared<Gaps>())); });
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask(get)->body, "246");
+}
+
+TEST(ServerStream, NothingAtAllIsAnEmptyBody)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange) { exchange->respond(streamed(std::make_shared<Source>(counts, 0, 0))); });
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask(get)->body, "");
+  EXPECT_EQ(peer.ask(get)->status, 200);
+}
+
+TEST(ServerStream, SlowReaderHoldsItBack)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange)
+                    { exchange->respond(streamed(std::make_shared<Source>(counts, 2000, 64 << 10))); });
+  PeerOptions options;
+  options.receive_buffer = 8192;
+  Peer peer(server.address(), options);
+  peer.send(get);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const int before = counts.pieces;
+  EXPECT_LT(before, 500);
+  const auto answer = peer.read_answer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body.size(), std::size_t{2000} * (64 << 10));
+  EXPECT_EQ(counts.pieces, 2000);
+}
+
+TEST(ServerStream, OthersAreServedMeanwhile)
+{
+  Source::Counts counts;
+  TestServer server(
+      [&](const auto& exchange)
+      {
+        if (exchange->request().path == "/")
+          exchange->respond(streamed(std::make_shared<Source>(counts, 1'000'000'000, 64 << 10)));
+        else
+          exchange->respond(Response::text("other"));
+      },
+      {}, 1);
+  Peer endless(server.address());
+  endless.send(get);
+  std::atomic<bool> stop{false};
+  std::thread reader(
+      [&]
+      {
+        while (!stop && endless.receive())
+          ;
+        shutdown(endless.socket(), SHUT_RDWR);
+      });
+  Peer other(server.address());
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(other.ask("GET /other HTTP/1.1\r\n\r\n")->body, "other");
+  stop = true;
+  reader.join();
+}
+
+TEST(ServerStream, SourceEndsWhenTheClientGoes)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange)
+                    { exchange->respond(streamed(std::make_shared<Source>(counts, 1'000'000'000, 64 << 10))); });
+  {
+    Peer peer(server.address());
+    peer.send(get);
+    EXPECT_TRUE(peer.receive());
+  }
+  EXPECT_TRUE(eventually([&] { return counts.alive == 0 && server.metrics().active == 0; }));
+}
+
+TEST(ServerStream, SourceEndsWithTheServer)
+{
+  Source::Counts counts;
+  auto server = std::make_unique<TestServer>(
+      [&](const auto& exchange)
+      { exchange->respond(streamed(std::make_shared<Source>(counts, 1'000'000'000, 64 << 10))); });
+  Peer peer(server->address());
+  peer.send(get);
+  EXPECT_TRUE(peer.receive());
+  server.reset();
+  EXPECT_EQ(counts.alive, 0);
+}
+
+TEST(ServerStream, HeadDropsIt)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange) { exchange->respond(streamed(std::make_shared<Source>(counts, 3, 5))); });
+  Peer peer(server.address());
+  peer.send("HEAD / HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(peer.read_answer(true)->headers.at("content-length"), "0");
+  EXPECT_EQ(counts.pieces, 0);
+  EXPECT_EQ(counts.alive, 0);
+}
+
+TEST(ServerStream, OldClientGetsItUntilTheEnd)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange) { exchange->respond(streamed(std::make_shared<Source>(counts, 3, 5))); });
+  Peer peer(server.address());
+  peer.send("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
+  while (peer.receive())
+    ;
+  EXPECT_TRUE(peer.buffered().ends_with("\r\n\r\ncccccbbbbbaaaaa")) << peer.buffered();
+}
+
+TEST(ServerStream, BrokenSourceBreaksTheConnectionOff)
+{
+  class Broken final : public BodySource
+  {
+  public:
+    bool next(std::string& piece) override
+    {
+      if (++at_ > 2)
+        throw std::runtime_error("broken");
+      piece = "part";
+      return true;
+    }
+
+  private:
+    int at_ = 0;
+  };
+  TestServer server([](const auto& exchange) { exchange->respond(streamed(std::make_shared<Broken>())); });
+  Peer peer(server.address());
+  EXPECT_FALSE(peer.ask(get));
+}
+}
+}

@@ -1,0 +1,409 @@
+#include "http/server.h"
+
+#include "http/test_peer.h"
+#include "http/test_server.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace concordat::http::test
+{
+namespace
+{
+const std::string get = "GET /app/commit HTTP/1.1\r\nhost: x\r\n\r\n";
+
+std::string post(const std::string& body)
+{
+  return "POST /echo HTTP/1.1\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+/// Keeps exchanges until the test answers them.
+class Shelf
+{
+public:
+  void put(std::shared_ptr<Exchange> exchange)
+  {
+    const std::lock_guard lock(mutex_);
+    exchanges_.push_back(std::move(exchange));
+  }
+  std::vector<std::shared_ptr<Exchange>> wait_for(std::size_t count)
+  {
+    EXPECT_TRUE(eventually(
+        [&]
+        {
+          const std::lock_guard lock(mutex_);
+          return exchanges_.size() >= count;
+        }));
+    const std::lock_guard lock(mutex_);
+    return std::exchange(exchanges_, {});
+  }
+
+private:
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Exchange>> exchanges_;
+};
+
+TEST(Server, AnswersWithLengthAndLowerCaseNamesAndNothingOfItsOwn)
+{
+  TestServer server(
+      [](const auto& exchange)
+      {
+        auto response = Response::json("{}");
+        response.headers.emplace_back("X-Mixed", "Value");
+        exchange->respond(response);
+      });
+  Peer peer(server.address());
+  const auto answer = peer.ask(get);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, "{}");
+  EXPECT_EQ(
+      answer->headers, (std::map<std::string, std::string>{
+                           {"content-type", "application/json"}, {"x-mixed", "Value"}, {"content-length", "2"}}));
+}
+
+TEST(Server, EmptyAnswersHaveALength)
+{
+  TestServer server([](const auto& exchange) { exchange->respond(Response::empty(204)); });
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask(get)->headers["content-length"], "0");
+  EXPECT_EQ(peer.ask(get)->status, 204);
+}
+
+TEST(Server, HeadHasHeadersButNoBody)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  peer.send("HEAD /x HTTP/1.1\r\n\r\n" + get);
+  const auto head = peer.read_answer(true);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->headers.at("content-length"), "0");
+  EXPECT_EQ(peer.read_answer()->status, 200);
+}
+
+TEST(Server, PipelinedRequestsAreAnsweredInOrder)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  std::string all;
+  for (int i = 0; i < 500; ++i)
+    all += post(std::to_string(i));
+  std::thread sender([&] { peer.send(all); });
+  sender.join();
+  for (int i = 0; i < 500; ++i)
+  {
+    const auto answer = peer.read_answer();
+    ASSERT_TRUE(answer) << i;
+    ASSERT_EQ(answer->body, "POST\n/echo\n\n" + std::to_string(i));
+  }
+}
+
+TEST(Server, NextRequestIsHandedOutAfterTheAnswer)
+{
+  Shelf shelf;
+  std::atomic<int> calls{0};
+  TestServer server(
+      [&](const auto& exchange)
+      {
+        ++calls;
+        shelf.put(exchange);
+      });
+  Peer peer(server.address());
+  peer.send(post("one") + post("two"));
+  const auto first = shelf.wait_for(1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(calls, 1);
+  first.front()->respond(Response::text("1"));
+  EXPECT_EQ(peer.read_answer()->body, "1");
+  shelf.wait_for(1).front()->respond(Response::text("2"));
+  EXPECT_EQ(peer.read_answer()->body, "2");
+}
+
+TEST(Server, RequestMayArriveByteByByte)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  for (const char byte : post("hello"))
+    ASSERT_TRUE(peer.send({&byte, 1}));
+  EXPECT_EQ(peer.read_answer()->body, "POST\n/echo\n\nhello");
+}
+
+TEST(Server, ChunkedBodyIsJoined)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  const auto answer =
+      peer.ask("POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+  EXPECT_EQ(answer->body, "POST\n/echo\n\nhello world");
+}
+
+TEST(Server, LargeBodiesPassBothWays)
+{
+  Limits limits;
+  limits.max_body_size = 32 << 20;
+  TestServer server(
+      [](const auto& exchange) { exchange->respond(Response::text(std::move(exchange->request().body))); }, limits);
+  Peer peer(server.address());
+  std::string body(20 << 20, '\0');
+  for (std::size_t i = 0; i < body.size(); ++i)
+    body[i] = static_cast<char>(i * 2654435761U >> 13);
+  const auto answer = peer.ask(post(body));
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->body == body);
+}
+
+TEST(Server, ClientCertificateIsSeenWhateverItIs)
+{
+  TestServer server([](const auto& exchange)
+                    { exchange->respond(Response::text(exchange->session().client_certificate)); });
+  TestIdentityOptions expired;
+  expired.valid_from = -7200;
+  expired.valid_to = -3600;
+  TestIdentityOptions odd;
+  odd.curve = "P-521";
+  const auto issuer = make_identity();
+  TestIdentityOptions issued;
+  issued.issuer = &issuer;
+  for (const auto& options : {TestIdentityOptions{}, expired, odd, issued})
+  {
+    const auto identity = make_identity(options);
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION})
+    {
+      PeerOptions peer_options;
+      peer_options.identity = &identity;
+      peer_options.max_version = version;
+      Peer peer(server.address(), peer_options);
+      const auto answer = peer.ask(get);
+      ASSERT_TRUE(answer);
+      EXPECT_TRUE(answer->body == identity.certificate_der);
+    }
+  }
+  Peer nobody(server.address());
+  EXPECT_EQ(nobody.ask(get)->body, "");
+}
+
+TEST(Server, AnswersMayComeLateAndFromAnyThread)
+{
+  Shelf shelf;
+  TestServer server([&](const auto& exchange) { shelf.put(exchange); });
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (int i = 0; i < 20; ++i)
+  {
+    peers.push_back(std::make_unique<Peer>(server.address()));
+    peers.back()->send(post(std::to_string(i)));
+  }
+  const auto exchanges = shelf.wait_for(peers.size());
+  std::vector<std::thread> threads;
+  for (const auto& exchange : exchanges)
+    threads.emplace_back([exchange] { exchange->respond(Response::text(exchange->request().body)); });
+  for (auto& thread : threads)
+    thread.join();
+  for (std::size_t i = 0; i < peers.size(); ++i)
+    EXPECT_EQ(peers[i]->read_answer()->body, std::to_string(i));
+}
+
+TEST(Server, FirstAnswerCounts)
+{
+  TestServer server(
+      [](const auto& exchange)
+      {
+        exchange->respond(Response::text("first"));
+        exchange->respond(Response::text("second"));
+      });
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask(get)->body, "first");
+  EXPECT_EQ(peer.ask(get)->body, "first");
+}
+
+TEST(Server, DroppedExchangeAnswers500)
+{
+  TestServer server([](const auto&) {});
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask(get)->status, 500);
+  EXPECT_EQ(peer.ask(get)->status, 500);
+}
+
+TEST(Server, ThrowingHandlerAnswers500AndCloses)
+{
+  TestServer server([](const auto&) { throw std::runtime_error("broken"); });
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask(get)->status, 500);
+  EXPECT_TRUE(peer.is_closed());
+}
+
+TEST(Server, AnswerToAClientThatHasGoneIsDropped)
+{
+  Shelf shelf;
+  TestServer server([&](const auto& exchange) { shelf.put(exchange); });
+  {
+    Peer peer(server.address());
+    peer.send(get);
+    const auto exchanges = shelf.wait_for(1);
+    shelf.put(exchanges.front());
+  }
+  shelf.wait_for(1).front()->respond(Response::text("too late"));
+  EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
+}
+
+TEST(Server, CanGoWhileExchangesAreHeld)
+{
+  Shelf shelf;
+  auto server = std::make_unique<TestServer>([&](const auto& exchange) { shelf.put(exchange); });
+  Peer first(server->address());
+  Peer second(server->address());
+  first.send(get);
+  second.send(get);
+  const auto exchanges = shelf.wait_for(2);
+  std::thread answering(
+      [&]
+      {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        exchanges.front()->respond(Response::text("x"));
+      });
+  server.reset();
+  answering.join();
+  exchanges.back()->respond(Response::text("too late"));
+  EXPECT_EQ(exchanges.back()->session().interface, "main");
+}
+
+TEST(Server, RespondCanEndTheConnection)
+{
+  TestServer server([](const auto& exchange) { exchange->respond(Response::text("bye"), true); });
+  Peer peer(server.address());
+  const auto answer = peer.ask(get + get);
+  EXPECT_EQ(answer->body, "bye");
+  EXPECT_EQ(answer->headers.at("connection"), "close");
+  EXPECT_TRUE(peer.is_closed());
+}
+
+TEST(Server, ConnectionCloseIsHonoured)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask("GET / HTTP/1.1\r\nconnection: close\r\n\r\n")->status, 200);
+  EXPECT_TRUE(peer.is_closed());
+  Peer old(server.address());
+  EXPECT_EQ(old.ask("GET / HTTP/1.0\r\n\r\n")->status, 200);
+  EXPECT_TRUE(old.is_closed());
+  Peer kept(server.address());
+  const std::string keep = "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n";
+  EXPECT_EQ(kept.ask(keep)->headers.at("connection"), "keep-alive");
+  EXPECT_EQ(kept.ask(keep)->status, 200);
+}
+
+TEST(Server, AnswersAClientThatHasSaidEverything)
+{
+  Shelf shelf;
+  TestServer server([&](const auto& exchange) { shelf.put(exchange); });
+  Peer peer(server.address());
+  peer.send(get + get);
+  SSL_shutdown(peer.ssl());
+  shutdown(peer.socket(), SHUT_WR);
+  shelf.wait_for(1).front()->respond(Response::text("1"));
+  shelf.wait_for(1).front()->respond(Response::text("2"));
+  EXPECT_EQ(peer.read_answer()->body, "1");
+  EXPECT_EQ(peer.read_answer()->body, "2");
+  EXPECT_TRUE(peer.is_closed());
+}
+
+TEST(Server, ExpectedContinueIsSent)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  peer.send("POST /echo HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
+  ASSERT_TRUE(peer.receive());
+  EXPECT_EQ(peer.buffered(), "HTTP/1.1 100 Continue\r\n\r\n");
+  peer.read_answer(true);
+  EXPECT_EQ(peer.ask("ab")->body, "POST\n/echo\n\nab");
+}
+
+TEST(Server, HeadersCannotSplitAnAnswer)
+{
+  TestServer server(
+      [](const auto& exchange)
+      {
+        auto response = Response::text("x");
+        response.headers.emplace_back("a", "b\r\nset-cookie: evil");
+        response.headers.emplace_back("bad\r\nname", "c");
+        response.headers.emplace_back("Content-Length", "100");
+        response.headers.emplace_back("transfer-encoding", "chunked");
+        exchange->respond(response);
+      });
+  Peer peer(server.address());
+  const auto answer = peer.ask(get);
+  EXPECT_EQ(
+      answer->headers, (std::map<std::string, std::string>{
+                           {"content-type", "text/plain"}, {"a", "b  set-cookie: evil"}, {"content-length", "1"}}));
+}
+
+TEST(Server, SessionsAreTold)
+{
+  TestServer server(
+      [](const auto& exchange)
+      {
+        const auto before = exchange->session().first_view.exchange(7);
+        exchange->respond(Response::text(exchange->session().interface + " " + std::to_string(before)));
+      });
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask(get)->body, "main 0");
+  EXPECT_EQ(peer.ask(get)->body, "main 7");
+  Peer other(server.address());
+  EXPECT_EQ(other.ask(get)->body, "main 0");
+}
+
+TEST(Server, ManyConnectionsAtOnce)
+{
+  TestServer server(echo);
+  std::vector<std::future<bool>> clients;
+  for (int i = 0; i < 8; ++i)
+    clients.push_back(std::async(
+        std::launch::async,
+        [&, i]
+        {
+          for (int round = 0; round < 5; ++round)
+          {
+            Peer peer(server.address());
+            for (int request = 0; request < 20; ++request)
+            {
+              const auto body = std::to_string(i * 1000 + request);
+              const auto answer = peer.ask(post(body));
+              if (!answer || answer->body != "POST\n/echo\n\n" + body)
+                return false;
+            }
+          }
+          return true;
+        }));
+  for (auto& client : clients)
+    EXPECT_TRUE(client.get());
+  EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
+  EXPECT_GE(server.metrics().peak, 1U);
+}
+
+TEST(Server, RefusesAnAddressThatIsTaken)
+{
+  TestServer first(echo);
+  Server::Options options;
+  options.interfaces.push_back({"other", first.address(), {}});
+  const auto second = Server::start(options, echo);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::io);
+  EXPECT_NE(second.error().message.find(first.address()), std::string::npos) << second.error().message;
+}
+
+TEST(Server, RefusesWhatIsNoAddress)
+{
+  for (const auto* address : {"", "localhost", "127.0.0.1:", ":8000", "127.0.0.1:70000", "127.0.0.1:x", "::1:80"})
+  {
+    Server::Options options;
+    options.interfaces.push_back({"main", address, {}});
+    const auto server = Server::start(options, echo);
+    ASSERT_FALSE(server) << address;
+    EXPECT_EQ(server.error().code, ErrorCode::invalid) << address;
+  }
+}
+}
+}

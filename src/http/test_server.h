@@ -1,0 +1,68 @@
+#pragma once
+
+#include "http/server.h"
+#include "http/test_identity.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace concordat::http::test
+{
+/// A running server with one interface, `main`, and a fresh certificate.
+class TestServer
+{
+public:
+  explicit TestServer(ExchangeHandler handler, const Limits& limits = {}, unsigned threads = 2)
+      : identity(make_identity())
+  {
+    // Writing to a peer that has gone is an error value in the server, but a signal in the test's own client.
+    std::signal(SIGPIPE, SIG_IGN);
+    Server::Options options;
+    options.interfaces.push_back({"main", "127.0.0.1:0", limits});
+    options.threads = threads;
+    auto started = Server::start(options, std::move(handler));
+    EXPECT_TRUE(started.has_value()) << (started ? "" : started.error().describe());
+    server = std::move(*started);
+    const auto set = server->set_identity("main", {identity.certificate_pem, identity.key_pem});
+    EXPECT_TRUE(set.has_value()) << (set ? "" : set.error().describe());
+  }
+
+  std::string address() const
+  {
+    return server->address("main");
+  }
+  InterfaceMetrics metrics() const
+  {
+    return server->metrics().front();
+  }
+
+  TestIdentity identity;
+  std::unique_ptr<Server> server;
+};
+
+/// Answers with method, path, query and body, each on a line.
+inline void echo(const std::shared_ptr<Exchange>& exchange)
+{
+  const auto& request = exchange->request();
+  exchange->respond(Response::text(request.method + "\n" + request.path + "\n" + request.query + "\n" + request.body));
+}
+
+/// Waits for what another thread brings about. @return false if it does not within ten seconds
+inline bool eventually(const std::function<bool()>& holds)
+{
+  for (int i = 0; i < 1000; ++i)
+  {
+    if (holds())
+      return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+}

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "http/interface_state.h"
+#include "http/mailbox.h"
+#include "http/server.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <array>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+namespace concordat::http
+{
+class Connection;
+
+/// One I/O thread and the connections that live on it. A connection is touched by its thread only.
+class Worker
+{
+public:
+  /// @param tick  how often the time limits of connections are looked at
+  Worker(const ExchangeHandler& handler, std::chrono::milliseconds tick);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void start();
+  /// From any other thread: closes the connections, ends the thread and waits for it.
+  void stop();
+  /// From any thread.
+  /// @param socket  of this worker's `io`
+  void adopt(boost::asio::ip::tcp::socket socket, SessionSlot slot);
+
+  boost::asio::io_context& io()
+  {
+    return io_;
+  }
+
+  // The rest is for connections, on the thread.
+  const ExchangeHandler& handler() const
+  {
+    return handler_;
+  }
+  const std::shared_ptr<Mailbox>& mailbox() const
+  {
+    return mailbox_;
+  }
+  void forget(std::uint64_t connection);
+
+  /// Room that connections share, because none needs it longer than a call.
+  std::array<char, 64 << 10> received;
+  std::array<char, 16 << 10> decrypted;
+  std::string composed;
+
+private:
+  void deliver();
+  void tick();
+
+  const ExchangeHandler& handler_;
+  const std::chrono::milliseconds tick_length_;
+  boost::asio::io_context io_{1};
+  boost::asio::steady_timer timer_{io_};
+  std::shared_ptr<Mailbox> mailbox_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
+  std::thread thread_;
+};
+}
