@@ -1,0 +1,146 @@
+#include "cli/cli.h"
+
+#include "cli/connection.h"
+#include "cli/failure.h"
+#include "cli/temporary_directory.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace concordat::cli
+{
+namespace
+{
+struct Ran
+{
+  int exit = 0;
+  std::string out;
+  std::string err;
+};
+
+Ran run_with(std::vector<const char*> arguments)
+{
+  arguments.insert(arguments.begin(), "concordat");
+  std::ostringstream out;
+  std::ostringstream err;
+  Console console{out, err};
+  const int code = run(static_cast<int>(arguments.size()), arguments.data(), console);
+  return {code, out.str(), err.str()};
+}
+
+constexpr int ok = static_cast<int>(Exit::ok);
+constexpr int failed = static_cast<int>(Exit::failed);
+constexpr int usage = static_cast<int>(Exit::usage);
+}
+
+TEST(Cli, HelpOfEveryCommandShowsAnExampleAndWhatExitCodesMean)
+{
+  const std::vector<std::vector<const char*>> commands{
+      {},
+      {"keygen"},
+      {"submit"},
+      {"report"},
+      {"tx", "status"},
+      {"tx", "wait"},
+      {"receipt", "get"},
+      {"receipt", "verify"},
+      {"ledger", "verify"},
+      {"ledger", "show"},
+      {"sandbox"}};
+  for (auto command : commands)
+  {
+    command.push_back("--help");
+    const auto ran = run_with(command);
+    EXPECT_EQ(ran.exit, ok);
+    EXPECT_NE(ran.out.find("Example:\n  concordat "), std::string::npos) << ran.out;
+    EXPECT_NE(ran.out.find("Exit codes:"), std::string::npos) << ran.out;
+  }
+  for (const auto* group : {"tx", "receipt", "ledger"})
+    EXPECT_NE(run_with({group, "--help"}).out.find("Example:\n  concordat "), std::string::npos) << group;
+}
+
+TEST(Cli, AWrongCommandLineIsExitCode2)
+{
+  const std::vector<std::vector<const char*>> wrong{
+      {},
+      {"unknown"},
+      {"submit"},
+      {"submit", "x.csv", "--format", "xml"},
+      {"submit", "x.csv", "--cert", "c.pem"},
+      {"report", "--format", "xml"},
+      {"tx"},
+      {"tx", "status"},
+      {"tx", "status", "7"},
+      {"tx", "wait", "2.x"},
+      {"receipt", "get", "0.1"},
+      {"keygen", "../x"},
+      {"keygen", "x", "--curve", "secp521r1"},
+      {"sandbox", "--members", "0"},
+      {"sandbox", "--port", "65536"}};
+  for (const auto& arguments : wrong)
+  {
+    const auto ran = run_with(arguments);
+    EXPECT_EQ(ran.exit, usage) << (arguments.empty() ? "" : arguments[0]);
+    EXPECT_NE(ran.err, "");
+  }
+}
+
+TEST(Cli, AFailureNamesTheCauseAndTheNextStepOnStandardError)
+{
+  const test::TemporaryDirectory directory;
+  const auto missing = directory.path() + "/none.csv";
+  const auto ran = run_with({"submit", missing.c_str()});
+  EXPECT_EQ(ran.exit, failed);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_NE(ran.err.find("cannot read the input"), std::string::npos) << ran.err;
+
+  const auto workspace = directory.path();
+  const auto no_service = run_with({"tx", "status", "2.1", "--workspace", workspace.c_str()});
+  EXPECT_EQ(no_service.exit, failed);
+  EXPECT_NE(no_service.err.find("the service's certificate"), std::string::npos) << no_service.err;
+  EXPECT_NE(no_service.err.find("--service-cert"), std::string::npos) << no_service.err;
+}
+
+TEST(Connection, NamesFilesOfTheWorkspaceUnlessFilesAreGiven)
+{
+  ConnectionOptions options;
+  options.workspace = "/w";
+  options.as = "user1";
+  EXPECT_EQ(certificate_file(options), "/w/common/user1_cert.pem");
+  EXPECT_EQ(key_file(options), "/w/common/user1_privk.pem");
+  EXPECT_EQ(service_certificate_file(options), "/w/common/service_cert.pem");
+  options.certificate = "c.pem";
+  options.key = "k.pem";
+  options.service_certificate = "s.pem";
+  EXPECT_EQ(certificate_file(options), "c.pem");
+  EXPECT_EQ(key_file(options), "k.pem");
+  EXPECT_EQ(service_certificate_file(options), "s.pem");
+}
+
+TEST(Connection, TheCommandLineWinsOverTheEnvironment)
+{
+  setenv("CONCORDAT_CERT", "env.pem", 1);
+  setenv("CONCORDAT_KEY", "envkey.pem", 1);
+  ConnectionOptions options;
+  options.as = "user0";
+  read_caller_from_environment(options);
+  EXPECT_EQ(certificate_file(options), "./workspace/common/user0_cert.pem");
+  ConnectionOptions empty;
+  read_caller_from_environment(empty);
+  EXPECT_EQ(certificate_file(empty), "env.pem");
+  unsetenv("CONCORDAT_CERT");
+  unsetenv("CONCORDAT_KEY");
+}
+
+TEST(Connection, ReadsBothFormsOfErrorsAndSurvivesOthers)
+{
+  const auto type = [](std::string body) { return read_error(Response::json(std::move(body), 400)).type; };
+  EXPECT_EQ(type(R"({"error":{"code":"ResourceNotFound","message":"m"}})"), "ResourceNotFound");
+  EXPECT_EQ(
+      type(R"({"content":null,"error":{"errorMessage":"m","errorType":"KeyNotFound","details":[]}})"), "KeyNotFound");
+  for (const auto* body : {"", "x", "[]", "{}", R"({"error":1})", R"({"error":{"code":1}})"})
+    EXPECT_EQ(type(body), "") << body;
+  EXPECT_EQ(refused(Response::json("\x1b[2J", 500)).cause.find('\x1b'), std::string::npos);
+}
+}

@@ -1,0 +1,188 @@
+#include "cli/connection.h"
+
+#include "base/encoding.h"
+#include "base/files.h"
+#include "cli/console.h"
+#include "crypto/hash.h"
+
+#include <CLI/CLI.hpp>
+#include <boost/json/parse.hpp>
+
+#include <cstdlib>
+
+namespace concordat::cli
+{
+namespace
+{
+constexpr std::uint64_t max_pem_size = 1 << 20;
+
+std::string in_common(const ConnectionOptions& options, const std::string& name)
+{
+  return base::join(base::join(options.workspace, "common"), name);
+}
+
+std::string text_of(const boost::json::object& object, std::string_view key)
+{
+  const auto* const value = object.if_contains(boost::json::string_view(key.data(), key.size()));
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+}
+
+void add_service_certificate_options(CLI::App& command, ConnectionOptions& options)
+{
+  command
+      .add_option(
+          "--workspace", options.workspace, "Directory whose common/ holds the service's and callers' certificates")
+      ->envname("CONCORDAT_WORKSPACE")
+      ->capture_default_str();
+  command.add_option("--service-cert", options.service_certificate, "Certificate of the service (PEM file)")
+      ->envname("CONCORDAT_SERVICE_CERT");
+}
+
+void add_connection_options(CLI::App& command, ConnectionOptions& options)
+{
+  command.add_option("--url", options.url, "Address of a node")->envname("CONCORDAT_URL")->capture_default_str();
+  add_service_certificate_options(command, options);
+  command.add_option("--as", options.as, "Who calls: member0, user0, … of the workspace (Env:CONCORDAT_AS)");
+  auto* const certificate =
+      command.add_option("--cert", options.certificate, "Certificate of the caller (PEM file; Env:CONCORDAT_CERT)");
+  auto* const key = command.add_option("--key", options.key, "Private key of the caller (PEM file; Env:CONCORDAT_KEY)");
+  certificate->needs(key);
+  key->needs(certificate);
+}
+
+void read_caller_from_environment(ConnectionOptions& options)
+{
+  if (!options.as.empty() || !options.certificate.empty() || !options.key.empty())
+    return;
+  const auto variable = [](const char* name)
+  {
+    const char* const value = std::getenv(name);
+    return std::string(value != nullptr ? value : "");
+  };
+  options.as = variable("CONCORDAT_AS");
+  options.certificate = variable("CONCORDAT_CERT");
+  options.key = variable("CONCORDAT_KEY");
+}
+
+std::string certificate_file(const ConnectionOptions& options)
+{
+  return options.certificate.empty() && !options.as.empty() ? in_common(options, options.as + "_cert.pem")
+                                                            : options.certificate;
+}
+
+std::string key_file(const ConnectionOptions& options)
+{
+  return options.key.empty() && !options.as.empty() ? in_common(options, options.as + "_privk.pem") : options.key;
+}
+
+std::string service_certificate_file(const ConnectionOptions& options)
+{
+  return options.service_certificate.empty() ? in_common(options, "service_cert.pem") : options.service_certificate;
+}
+
+Attempt<std::string> read_file(const std::string& path, const std::string& what)
+{
+  base::RealFileSystem files;
+  auto content = files.read(path, max_pem_size);
+  if (!content)
+    return refuse(
+        Exit::failed, "cannot read " + what + ": " + content.error().describe(),
+        "check the path; --workspace, --as, --cert, --key and --service-cert choose the files");
+  return std::move(*content);
+}
+
+Attempt<Connection> connect(ConnectionOptions options, Identity identity)
+{
+  read_caller_from_environment(options);
+  http::ClientOptions client_options;
+  client_options.url = options.url;
+  auto service = read_file(service_certificate_file(options), "the service's certificate");
+  if (!service)
+    return std::unexpected(service.error());
+  client_options.service_certificate_pem = std::move(*service);
+
+  Connection connection;
+  connection.url = options.url;
+  if (identity == Identity::needed)
+  {
+    if (certificate_file(options).empty())
+      return refuse(Exit::usage, "it is not said who calls", "give --as member0 (or user0, …), or --cert and --key");
+    auto certificate = read_file(certificate_file(options), "your certificate");
+    if (!certificate)
+      return std::unexpected(certificate.error());
+    auto key = read_file(key_file(options), "your private key");
+    if (!key)
+      return std::unexpected(key.error());
+    connection.caller = base::to_hex(base::as_view(crypto::sha256(*certificate)));
+    client_options.certificate_pem = std::move(*certificate);
+    client_options.private_key_pem = std::move(*key);
+  }
+  auto client = http::Client::create(std::move(client_options));
+  if (!client)
+  {
+    const bool wrong_input = client.error().code == ErrorCode::invalid;
+    return refuse(wrong_input ? Exit::usage : Exit::failed, client.error().describe());
+  }
+  connection.client = std::move(*client);
+  return connection;
+}
+
+Failure unreachable(const Connection& connection, const Error& error)
+{
+  return {
+      Exit::unreachable, "no answer from " + printable(connection.url) + ": " + printable(error.describe()),
+      "check that the node runs, that --url is its address, and that the service certificate is that of its service"};
+}
+
+Attempt<Response> request(
+    Connection& connection, const std::string& method, const std::string& target, const Headers& headers,
+    std::string_view body)
+{
+  auto response = connection.client->send(method, target, headers, body);
+  if (!response)
+    return std::unexpected(unreachable(connection, response.error()));
+  return std::move(*response);
+}
+
+ServiceError read_error(const Response& response)
+{
+  boost::system::error_code code;
+  const auto body = boost::json::parse(response.body, code);
+  if (!code && body.is_object())
+  {
+    const auto* const error = body.get_object().if_contains("error");
+    if (error != nullptr && error->is_object())
+    {
+      const auto& object = error->get_object();
+      if (object.contains("errorType"))
+        return {text_of(object, "errorType"), text_of(object, "errorMessage")};
+      return {text_of(object, "code"), text_of(object, "message")};
+    }
+  }
+  return {"", response.body.substr(0, 200)};
+}
+
+Failure refused(const Response& response)
+{
+  const auto error = read_error(response);
+  std::string cause = "the service refused the request (" + std::to_string(response.status) +
+                      (error.type.empty() ? "" : " " + printable(error.type)) + ")";
+  if (!error.message.empty())
+    cause += ": " + printable(error.message);
+
+  std::string next;
+  if (response.status == 401)
+    next = "use the certificate of a member or user that the service knows (--as, or --cert and --key)";
+  else if (response.status == 503 || response.status == 504)
+    next = "try again in a few seconds";
+  else if (error.type == "FrontendNotOpen")
+    next = "members must open the service first";
+  else if (response.status == 307 || response.status == 308)
+  {
+    const auto location = find_header(response.headers, "location");
+    next = "ask that node instead: --url " + shell_quoted(printable(location.value_or("?")));
+  }
+  return {Exit::failed, std::move(cause), std::move(next)};
+}
+}

@@ -1,0 +1,124 @@
+#include "cli/receipt.h"
+
+#include "base/encoding.h"
+#include "base/files.h"
+#include "crypto/certificate.h"
+#include "ledger/receipt.h"
+
+#include <chrono>
+#include <iostream>
+#include <iterator>
+#include <thread>
+
+namespace concordat::cli
+{
+namespace
+{
+constexpr std::uint64_t max_receipt_size = 1 << 20;
+
+/// The answer is not there yet but will be: the node is fetching it, or the transaction is not committed everywhere.
+bool is_on_its_way(const Response& response)
+{
+  return response.status == 202 || response.status == 503 ||
+         (response.status == 404 && read_error(response).type == "TransactionPendingOrUnknown");
+}
+
+Attempt<std::string> read_receipt(const std::string& file)
+{
+  if (file == "-")
+  {
+    std::string text(std::istreambuf_iterator<char>(std::cin), {});
+    if (text.size() > max_receipt_size)
+      return refuse(Exit::failed, "the receipt is larger than 1 MiB");
+    return text;
+  }
+  base::RealFileSystem files;
+  auto text = files.read(file, max_receipt_size);
+  if (!text)
+    return refuse(Exit::failed, "cannot read the receipt: " + text.error().describe());
+  return std::move(*text);
+}
+}
+
+Outcome run_receipt_get(const ReceiptOptions& options, Console& console)
+{
+  using Clock = std::chrono::steady_clock;
+  const auto txid = TxId::parse(options.txid);
+  if (!txid)
+    return refuse(Exit::usage, "a transaction id has the form VIEW.SEQNO, such as 2.18");
+  auto connection = connect(options.connection, Identity::none);
+  if (!connection)
+    return std::unexpected(connection.error());
+
+  const auto end = Clock::now() + std::chrono::seconds(options.timeout_seconds);
+  auto pause = std::chrono::milliseconds(20);
+  auto response = request(*connection, "GET", "/app/receipt?transaction_id=" + txid->to_string());
+  while (response && is_on_its_way(*response) && Clock::now() < end)
+  {
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::milliseconds(1000));
+    response = request(*connection, "GET", "/app/receipt?transaction_id=" + txid->to_string());
+  }
+  if (!response)
+    return std::unexpected(response.error());
+  if (response->status == 202)
+    return refuse(
+        Exit::failed,
+        "the node has not prepared the receipt after " + std::to_string(options.timeout_seconds) + " seconds",
+        "try again with a longer --timeout");
+  if (!response->ok())
+  {
+    auto failure = refused(*response);
+    if (response->status == 404)
+      failure.next = "concordat tx status " + txid->to_string() + " says what became of it";
+    return std::unexpected(std::move(failure));
+  }
+
+  if (options.file.empty() || options.file == "-")
+  {
+    console.out << response->body << '\n';
+    return {};
+  }
+  base::RealFileSystem files;
+  if (const auto written = files.replace(options.file, response->body + "\n"); !written)
+    return refuse(Exit::failed, "cannot write the receipt: " + written.error().describe());
+  return {};
+}
+
+Outcome run_receipt_verify(const ReceiptOptions& options, Console& console)
+{
+  const auto text = read_receipt(options.file);
+  if (!text)
+    return std::unexpected(text.error());
+  const auto pem = read_file(service_certificate_file(options.connection), "the service's certificate");
+  if (!pem)
+    return std::unexpected(pem.error());
+  const auto service = crypto::Certificate::from_pem(*pem);
+  if (!service)
+    return refuse(
+        Exit::failed,
+        service_certificate_file(options.connection) + " is not a certificate: " + service.error().describe());
+
+  const auto receipt = ledger::Receipt::from_json(*text);
+  if (!receipt)
+    return refuse(Exit::not_verified, "this is not a receipt: " + printable(receipt.error().describe()));
+  if (const auto verified = receipt->verify(*service); !verified)
+    return refuse(
+        Exit::not_verified, "the receipt does not verify: " + printable(verified.error().describe()),
+        "do not rely on it; check that the certificate is that of the service that issued it");
+
+  const auto txid = receipt->txid();
+  if (!options.txid.empty() && (!txid || txid->to_string() != options.txid))
+    return refuse(
+        Exit::not_verified, "the receipt is that of " +
+                                (txid ? "transaction " + txid->to_string() : "a signature transaction") + ", not of " +
+                                printable(options.txid));
+  console.out << "verified: the service signed "
+              << (txid ? "transaction " + txid->to_string() : std::string("this signature transaction")) << '\n'
+              << "  root   " << base::to_hex(base::as_view(receipt->root())) << '\n'
+              << "  node   " << printable(receipt->node_id) << '\n';
+  if (receipt->components && receipt->components->claims_digest)
+    console.out << "  claims " << base::to_hex(base::as_view(*receipt->components->claims_digest)) << '\n';
+  return {};
+}
+}

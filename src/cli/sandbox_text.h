@@ -1,0 +1,18 @@
+#pragma once
+
+#include "cli/console.h"
+#include "cli/workspace.h"
+
+#include <string>
+#include <string_view>
+
+#include <sys/types.h>
+
+namespace concordat::cli
+{
+/// Tells where the network listens, who can call, and what to try next: commands that work when pasted.
+void print_welcome(Console& console, const Workspace& workspace, const std::string& address, pid_t pid);
+
+/// The last lines of a text, indented, with nothing that could upset a terminal.
+std::string last_lines(std::string_view text, std::size_t count);
+}
