@@ -14,7 +14,7 @@ namespace
 {
 constexpr std::size_t key_size = 32;
 /// A quote has some 250 bytes.
-constexpr std::size_t quote_limit = 16 * 1024;
+constexpr std::size_t quote_limit = std::size_t{16} << 10;
 
 /// Only a file on the machine's own disk has an owner and a mode; a simulated disk has neither.
 Result<void> check_private(const base::FileSystem& files, const base::Path& path)

@@ -30,7 +30,7 @@ struct Aead::Key
 
 namespace
 {
-enum class Direction
+enum class Direction : std::uint8_t
 {
   open = 0,
   seal = 1,

@@ -12,7 +12,7 @@ namespace concordat::crypto
 {
 namespace
 {
-constexpr std::size_t size_limit = 64 * 1024;
+constexpr std::size_t size_limit = std::size_t{64} << 10;
 
 std::unexpected<Error> wrong(const std::string& why)
 {

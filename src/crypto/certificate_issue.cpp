@@ -49,7 +49,9 @@ Result<std::vector<std::pair<std::string, std::string>>> parts_of(std::string_vi
     std::size_t end = equals + 1;
     for (; end < subject.size() && subject[end] != ','; ++end)
     {
-      if (subject[end] == '\\' && ++end == subject.size())
+      if (subject[end] == '\\')
+        ++end;
+      if (end == subject.size())
         return wrong("subject '" + std::string(subject) + "' ends in a backslash");
       value.push_back(subject[end]);
     }

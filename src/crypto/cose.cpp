@@ -20,8 +20,8 @@ constexpr std::int64_t subject_claim = 2;
 constexpr std::int64_t issued_at_claim = 6;
 constexpr std::string_view txid_claim = "txid";
 
-/// More than a signature with the longest issuer and subject that a configuration may hold.
-constexpr std::size_t size_limit = 16 * 1024;
+/// More than a signature with the longest issuer and subject.
+constexpr std::size_t size_limit = 2 * root_claim_limit + 1024;
 
 std::unexpected<Error> wrong(const std::string& why)
 {
@@ -77,6 +77,8 @@ std::string cose_sign_root(const KeyPair& service_key, const Digest& root, const
 {
   const auto curve = service_key.public_key().curve();
   CHECK(curve && *curve != Curve::p521, "a service key is on P-256 or P-384");
+  for (const auto& text : {claims.issuer, claims.subject})
+    CHECK(text.size() <= root_claim_limit && is_utf8(text), "configuration is checked where it is read");
   const auto header = encode_header(cose_algorithm(*curve), service_key.public_key().id(), claims);
   return make_cose_sign1(service_key, header, base::as_view(root), false);
 }

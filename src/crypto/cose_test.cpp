@@ -197,6 +197,16 @@ TEST(CoseRoot, RefusesAnUnprotectedHeader)
   EXPECT_FALSE(cose_verify_root(changed.encoded(), key.public_key(), root));
 }
 
+TEST(CoseRoot, MayStateTheLongestIssuerAndSubject)
+{
+  const auto key = KeyPair::generate(Curve::p384);
+  const std::string longest(root_claim_limit, 'x');
+  const auto message = cose_sign_root(key, Digest{}, {1, longest, longest, {2, 2}});
+  const auto verified = cose_verify_root(message, key.public_key(), Digest{});
+  ASSERT_TRUE(verified) << verified.error().describe();
+  EXPECT_EQ(verified->issuer, longest);
+}
+
 TEST(CoseRoot, AnyBytesAreSafe)
 {
   const auto key = KeyPair::generate(Curve::p256).public_key();

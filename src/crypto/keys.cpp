@@ -274,7 +274,7 @@ Result<KeyPair> KeyPair::from_pem(std::string_view private_pem)
   const ErrorScope errors;
   const auto wrong = [](const std::string& why)
   { return fail(ErrorCode::invalid, "not a private key in PEM: " + why); };
-  if (private_pem.size() > 64 * 1024)
+  if (private_pem.size() > std::size_t{64} << 10)
     return wrong("larger than 65536 bytes");
   const Owned<BIO, BIO_free> input(BIO_new_mem_buf(private_pem.data(), static_cast<int>(private_pem.size())));
   CHECK(input, "memory for a few words is there");

@@ -22,7 +22,7 @@ constexpr std::array<CurveFacts, 3> all_facts{{
 }};
 
 /// More than any certificate or key that is in use.
-constexpr std::size_t pem_limit = 256 * 1024;
+constexpr std::size_t pem_limit = std::size_t{256} << 10;
 
 void free_openssl_bytes(void* bytes)
 {
