@@ -79,6 +79,8 @@ struct Endpoint
   boost::json::object openapi;          ///< an OpenAPI 3.0 operation object; completed with operationId and defaults
   bool hidden = false;                  ///< left out of the API description
   std::optional<Forwarding> forwarding; ///< always for read_write, sometimes otherwise, unless given
+  /// Told every answer of the endpoint, also those to callers that no policy let in.
+  std::function<void(const Response&)> observer = {};
 };
 
 /// Component schemas and title of an API description.

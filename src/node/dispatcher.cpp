@@ -91,8 +91,17 @@ struct Dispatcher::Run : Context
     return *writes;
   }
 
-  /// Authenticates and calls the handler; what a library throws becomes an answer.
   Response call(ReadTransaction& state_for_caller, std::int64_t unix_seconds)
+  {
+    auto response = authenticate_and_handle(state_for_caller, unix_seconds);
+    if (endpoint->observer)
+      endpoint->observer(response);
+    return response;
+  }
+
+private:
+  /// What a library throws becomes an answer.
+  Response authenticate_and_handle(ReadTransaction& state_for_caller, std::int64_t unix_seconds)
   {
     boost::json::array details;
     auto found = authenticate(endpoint->policies, exchange->session(), state_for_caller, unix_seconds, details);

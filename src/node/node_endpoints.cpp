@@ -342,8 +342,10 @@ std::vector<Endpoint> node_endpoints(Services& services)
     "Limits of the JavaScript runtime, all 0 as there is none");
   add(
     "/jwt_keys/refresh/metrics", Mode::command,
-    [](Context&) {
-      return answer(json::object{{"attempts", 0}, {"failures", 0}, {"successes", 0}});
+    [&](Context&) {
+      const auto attempts = services.token_refresh_attempts.load();
+      const auto failures = services.token_refresh_failures.load();
+      return answer(json::object{{"attempts", attempts}, {"failures", failures}, {"successes", attempts - failures}});
     },
     "Refreshes of token keys");
   add(
@@ -388,9 +390,14 @@ std::vector<Endpoint> node_endpoints(Services& services)
   out.push_back(for_nodes(json_endpoint(
     "POST", "/network/nodes/set_retired_committed", Mode::read_only, [](Context&) { return Response::empty(204); },
     {})));
-  out.push_back(for_nodes(json_endpoint(
+  auto refresh = for_nodes(json_endpoint(
     "POST", "/jwt_keys/refresh", Mode::read_only,
-    [](Context&) { return Response::error(500, "InternalError", "There is no such issuer"); }, {})));
+    [](Context&) { return Response::error(500, "InternalError", "There is no such issuer"); }, {}));
+  refresh.observer = [&](const Response& response) {
+    services.token_refresh_failures += response.ok() ? 0U : 1U;
+    ++services.token_refresh_attempts;
+  };
+  out.push_back(std::move(refresh));
   return out;
 }
 }

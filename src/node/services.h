@@ -29,6 +29,8 @@ struct Services
   std::string node_to_node_address;
   std::function<std::vector<http::InterfaceMetrics>()> metrics;
   std::atomic<bool> stop_notice{false};
+  std::atomic<std::uint64_t> token_refresh_attempts{0};
+  std::atomic<std::uint64_t> token_refresh_failures{0};
 };
 
 /// The service is open on committed state (http-api.md §2.3).

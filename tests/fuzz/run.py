@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 
 def run(target, seconds):
     with tempfile.TemporaryDirectory() as found:
-        corpus = HERE / "corpus" / target.name.removeprefix("fuzz_")
+        corpus = HERE / "corpus" / target.name
         seeds = [str(corpus)] if corpus.is_dir() else []
         done = subprocess.run(
             [str(target), found, *seeds, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=4096",

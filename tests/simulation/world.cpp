@@ -251,7 +251,13 @@ std::optional<std::string> World::submit()
 
 std::optional<std::string> World::step()
 {
+  const auto view = sequencer_->view();
+  const auto committed = sequencer_->committed().seqno;
   sequencer_->step();
+  // A repair after a disk fault begins a view where the committed ledger ends; what was refused is gone by then.
+  if (sequencer_->view() != view)
+    if (auto lost = model_.cut(committed))
+      return lost;
   return check_served();
 }
 

@@ -1,0 +1,318 @@
+#include "consensus/sequencer.h"
+
+#include "base/simulated_files.h"
+#include "consensus/replay.h"
+#include "ledger/entry.h"
+#include "ledger/receipt.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace concordat::consensus
+{
+namespace
+{
+using namespace std::chrono_literals;
+
+class StoppedClock : public base::Clock
+{
+public:
+  std::chrono::system_clock::time_point now() const override
+  {
+    return std::chrono::system_clock::time_point(std::chrono::seconds(1'800'000'000));
+  }
+  std::chrono::steady_clock::time_point steady() const override
+  {
+    return std::chrono::steady_clock::time_point(passed);
+  }
+  std::chrono::milliseconds passed{5000};
+};
+
+class KeptState : public DurableStateFile
+{
+public:
+  Result<void> save(const DurableState& state) override
+  {
+    if (fails)
+      return fail(ErrorCode::no_space, "no room");
+    saved = state;
+    return {};
+  }
+  DurableState saved;
+  bool fails = false;
+};
+
+/// A sequencer on a simulated disk, begun anew or from what the disk holds.
+class SequencerTest : public ::testing::Test
+{
+protected:
+  SequencerTest() : secret_(ledger::LedgerSecret::generate()), key_(crypto::KeyPair::generate(crypto::Curve::p256)) {}
+
+  void start()
+  {
+    sequencer_.reset();
+    store_ = std::make_unique<kv::Store>();
+    auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+    ASSERT_TRUE(chunks) << chunks.error().describe();
+    auto replayed = replay(**chunks, secret_);
+    ASSERT_TRUE(replayed) << replayed.error().describe();
+    const auto index = log_end(durable_.saved, *replayed);
+    ASSERT_TRUE(index) << index.error().describe();
+    store_->reset(replayed->state);
+    sequencer_ = std::make_unique<Sequencer>(
+      *store_, files_, "ledger", secret_, Signer{key_.public_key().id(), key_, "certificate", key_, "", ""}, clock_,
+      durable_, options_,
+      SequencerStart{
+        std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
+        durable_.saved, *index});
+    const auto opened = sequencer_->open_term();
+    ASSERT_TRUE(opened) << opened.error().describe();
+  }
+
+  /// Submits one write; what becomes of it is put into `outcome`.
+  Result<TxId> write(const std::string& key, const std::string& value, std::optional<bool>& outcome)
+  {
+    const auto transaction = store_->begin_fresh();
+    transaction->put("map", key, value);
+    return sequencer_->submit(*transaction, {}, [&outcome](const Result<void>& result) { outcome = result.has_value(); });
+  }
+
+  std::optional<std::string> committed(const std::string& key)
+  {
+    kv::SnapshotTransaction state(store_->committed());
+    const auto value = state.get("map", key);
+    return value ? std::optional(std::string(*value)) : std::nullopt;
+  }
+
+  base::SimulatedFileSystem files_{7};
+  StoppedClock clock_;
+  KeptState durable_;
+  SequencerOptions options_;
+  ledger::LedgerSecret secret_;
+  crypto::KeyPair key_;
+  std::unique_ptr<kv::Store> store_;
+  std::unique_ptr<Sequencer> sequencer_;
+};
+}
+
+TEST_F(SequencerTest, WritesAreServedOnceTheirBatchIsSignedAndSynced)
+{
+  start();
+  std::optional<bool> first;
+  std::optional<bool> second;
+  EXPECT_EQ(write("a", "1", first), (TxId{2, 1}));
+  EXPECT_EQ(write("b", "2", second), (TxId{2, 2}));
+  EXPECT_FALSE(committed("a"));
+  EXPECT_EQ(sequencer_->status({2, 1}), TxStatus::pending);
+  EXPECT_TRUE(sequencer_->step());
+  EXPECT_EQ(first, true);
+  EXPECT_EQ(second, true);
+  EXPECT_EQ(committed("a"), "1");
+  EXPECT_EQ(sequencer_->committed(), (TxId{2, 3}));
+  EXPECT_EQ(sequencer_->signature_covering(1), 3U);
+  EXPECT_EQ(sequencer_->status({2, 1}), TxStatus::committed);
+  EXPECT_FALSE(sequencer_->step()) << "nothing waits";
+  files_.crash();
+  start();
+  EXPECT_EQ(committed("b"), "2");
+}
+
+TEST_F(SequencerTest, EveryTermIsHigherAndBeginsWithASignature)
+{
+  start();
+  std::optional<bool> outcome;
+  ASSERT_TRUE(write("a", "1", outcome));
+  sequencer_->step();
+  start();
+  EXPECT_EQ(sequencer_->view(), 3U);
+  EXPECT_TRUE(sequencer_->step());
+  EXPECT_EQ(sequencer_->committed(), (TxId{3, 3}));
+  start();
+  EXPECT_EQ(sequencer_->view(), 4U) << "a term without entries counts too";
+}
+
+TEST_F(SequencerTest, FullDiskRefusesWritesKeepsReadsAndRecoversInANewView)
+{
+  start();
+  std::optional<bool> kept;
+  std::optional<bool> lost;
+  ASSERT_TRUE(write("kept", "1", kept));
+  sequencer_->step();
+  files_.fail_next(base::DiskFault::no_space);
+  ASSERT_TRUE(write("lost", "1", lost));
+  EXPECT_FALSE(sequencer_->step());
+  EXPECT_EQ(lost, false);
+  EXPECT_EQ(committed("kept"), "1");
+  std::optional<bool> refused;
+  const auto answer = write("refused", "1", refused);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::unavailable);
+  EXPECT_FALSE(sequencer_->step()) << "it waits before it tries again";
+
+  clock_.passed += 2s;
+  EXPECT_TRUE(sequencer_->step());
+  EXPECT_EQ(sequencer_->view(), 3U);
+  std::optional<bool> after;
+  ASSERT_TRUE(write("after", "1", after));
+  EXPECT_TRUE(sequencer_->step());
+  EXPECT_EQ(after, true);
+  EXPECT_FALSE(committed("lost"));
+  files_.crash();
+  start();
+  EXPECT_EQ(committed("kept"), "1");
+  EXPECT_EQ(committed("after"), "1");
+  EXPECT_FALSE(committed("lost"));
+}
+
+TEST_F(SequencerTest, FailedSyncIsNeverBelieved)
+{
+  start();
+  std::optional<bool> kept;
+  std::optional<bool> doubtful;
+  ASSERT_TRUE(write("kept", "1", kept));
+  sequencer_->step();
+  files_.fail_next(base::DiskFault::sync_error);
+  ASSERT_TRUE(write("doubtful", "1", doubtful));
+  sequencer_->step();
+  EXPECT_EQ(doubtful, false);
+  clock_.passed += 2s;
+  EXPECT_TRUE(sequencer_->step());
+  std::optional<bool> after;
+  ASSERT_TRUE(write("after", "1", after));
+  EXPECT_TRUE(sequencer_->step());
+  files_.crash();
+  start();
+  EXPECT_EQ(committed("kept"), "1");
+  EXPECT_EQ(committed("after"), "1");
+}
+
+TEST_F(SequencerTest, NoTermIsOpenedThatCannotBeRemembered)
+{
+  start();
+  std::optional<bool> outcome;
+  ASSERT_TRUE(write("a", "1", outcome));
+  files_.fail_next(base::DiskFault::no_space);
+  sequencer_->step();
+  durable_.fails = true;
+  clock_.passed += 2s;
+  EXPECT_FALSE(sequencer_->step());
+  EXPECT_FALSE(sequencer_->can_write());
+  durable_.fails = false;
+  clock_.passed += 2s;
+  sequencer_->step();
+  EXPECT_TRUE(sequencer_->can_write());
+}
+
+TEST_F(SequencerTest, TooManyThatWaitAreRefused)
+{
+  options_.max_uncommitted = 2;
+  start();
+  std::optional<bool> outcome;
+  ASSERT_TRUE(write("a", "1", outcome));
+  ASSERT_TRUE(write("b", "1", outcome));
+  const auto refused = write("c", "1", outcome);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::limit);
+  sequencer_->step();
+  EXPECT_TRUE(write("c", "1", outcome));
+}
+
+TEST_F(SequencerTest, AnswersAboutUncommittedStateWait)
+{
+  start();
+  std::optional<bool> outcome;
+  ASSERT_TRUE(write("a", "1", outcome));
+  bool told = false;
+  sequencer_->when_committed(1, [&](const Result<void>& result) { told = result.has_value(); });
+  EXPECT_FALSE(told);
+  sequencer_->step();
+  EXPECT_TRUE(told);
+  bool at_once = false;
+  sequencer_->when_committed(1, [&](const Result<void>&) { at_once = true; });
+  EXPECT_TRUE(at_once);
+}
+
+TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
+{
+  start();
+  std::optional<bool> outcome;
+  for (int i = 0; i < 4; ++i)
+  {
+    ASSERT_TRUE(write("key" + std::to_string(i), "value", outcome));
+    sequencer_->step();
+  }
+  sequencer_.reset();
+  const auto damage = [&](Seqno seqno) {
+    auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+    std::uint64_t offset = 8;
+    for (Seqno at = 1; at < seqno; ++at)
+      offset += (*chunks)->read(at)->size();
+    chunks->reset();
+    auto file = files_.open("ledger/ledger_1", base::OpenMode::read_write);
+    auto byte = (*file)->read_at(offset + 50, 1);
+    (*byte)[0] = static_cast<char>((*byte)[0] ^ 1);
+    ASSERT_TRUE((*file)->write_at(offset + 50, *byte));
+  };
+  damage(3);
+  auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+  const auto refused = replay(**chunks, secret_);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().describe().find("entry 3"), std::string::npos) << refused.error().describe();
+  damage(3);
+  EXPECT_TRUE(replay(**ledger::ChunkFiles::open(files_, "ledger"), secret_));
+  damage(7);
+  chunks = ledger::ChunkFiles::open(files_, "ledger");
+  const auto cut = replay(**chunks, secret_);
+  ASSERT_TRUE(cut) << "the last batch cannot be told from a torn one";
+  EXPECT_EQ(cut->cut_entries, 2U);
+  EXPECT_EQ(cut->state->seqno(), 6U);
+}
+
+TEST_F(SequencerTest, OlderDurableStateThanTheLedgerIsRefused)
+{
+  start();
+  std::optional<bool> outcome;
+  ASSERT_TRUE(write("a", "1", outcome));
+  sequencer_->step();
+  auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+  const auto replayed = replay(**chunks, secret_);
+  ASSERT_TRUE(replayed);
+  EXPECT_FALSE(log_end(DurableState{}, *replayed));
+}
+
+TEST_F(SequencerTest, ManyThreadsGetTheirAnswersAndReceipts)
+{
+  start();
+  std::thread sequencing([&] { sequencer_->run(); });
+  constexpr int threads = 4;
+  constexpr int writes = 50;
+  std::atomic<int> done{0};
+  std::vector<std::thread> writers;
+  for (int t = 0; t < threads; ++t)
+    writers.emplace_back([&, t] {
+      for (int i = 0; i < writes; ++i)
+      {
+        const auto transaction = store_->begin();
+        transaction->put("map", std::to_string(t) + "." + std::to_string(i), "value");
+        const auto id = sequencer_->submit(*transaction, {}, [&](const Result<void>& outcome) {
+          if (outcome)
+            ++done;
+        });
+        ASSERT_TRUE(id) << id.error().describe();
+      }
+    });
+  for (auto& writer : writers)
+    writer.join();
+  sequencer_->stop();
+  sequencing.join();
+  EXPECT_EQ(done, threads * writes);
+  const auto covering = sequencer_->signature_covering(1);
+  ASSERT_TRUE(covering);
+  const auto entry = *sequencer_->chunks()->read(1);
+  const auto signature = *sequencer_->chunks()->read(*covering);
+  const auto receipt = ledger::make_receipt(*ledger::parse_entry(entry), *ledger::parse_entry(signature), secret_);
+  ASSERT_TRUE(receipt) << receipt.error().describe();
+  EXPECT_EQ(receipt->txid(), (TxId{2, 1}));
+}
+}
