@@ -103,8 +103,9 @@ struct ReadIndex
 /// One round of work that the engine hands out.
 struct Ready
 {
-  std::vector<Message> messages;       ///< may leave at once
-  std::optional<HardState> hard_state; ///< persist before going on
+  std::vector<Message> messages; ///< may leave at once
+  /// Persist before going on, and before `entries`: the log must not reach into a term that the hard state lacks.
+  std::optional<HardState> hard_state;
   std::vector<LogEntry> entries; ///< append to the log (replacing from the first index on) and persist before going on
   std::vector<Message> persisted_messages; ///< may leave once the above is persisted
   std::vector<LogEntry> committed;         ///< apply, in order

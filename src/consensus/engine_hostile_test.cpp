@@ -266,7 +266,12 @@ TEST(HostilePeers, ChangedMessagesNeverEndTheProcess)
           flying.erase(flying.begin() + static_cast<std::ptrdiff_t>(which));
         if (random() % 3 == 0)
           for (auto changes = 1 + random() % 3; changes > 0; --changes)
-            message.bytes[random() % message.bytes.size()] = static_cast<char>(random() % (random() % 2 ? 256 : 8));
+          {
+            // Small numbers are likelier to be something that means another thing.
+            const auto bound = random() % 2 == 0 ? 8U : 256U;
+            const auto at = random() % message.bytes.size();
+            message.bytes[at] = static_cast<char>(random() % bound);
+          }
         auto& target = nodes[message.to];
         ++stepped;
         if (auto outcome = target.engine->step(message.bytes); !outcome)
@@ -279,7 +284,7 @@ TEST(HostilePeers, ChangedMessagesNeverEndTheProcess)
   }
   std::cout << "seeds " << first << " to " << last << ": " << stepped << " messages, " << refused << " refused\n";
   EXPECT_GT(refused, 0U);
-  EXPECT_GT(stepped, 10 * refused / 9);
+  EXPECT_GT(stepped, 2 * refused) << "a run in which little gets through shows nothing";
 }
 }
 }

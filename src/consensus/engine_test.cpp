@@ -75,6 +75,19 @@ TEST(Engine, RefusesAHardStateThatDoesNotFitTheLog)
   EXPECT_EQ(code({3, 1, 2}, 1), ErrorCode::corrupt) << "applied up to before the log begins";
 }
 
+TEST(Engine, TakesTheTermOfASnapshotThatIsNewerThanItsHardState)
+{
+  RaftLog log(7, 5);
+  EngineOptions options;
+  options.voters = {1, 2, 3};
+  options.hard_state = {2, 3, 1};
+  auto engine = Engine::create(options, log);
+  ASSERT_TRUE(engine);
+  EXPECT_EQ((*engine)->term(), 5U);
+  EXPECT_EQ((*engine)->commit(), 7U);
+  EXPECT_FALSE((*engine)->has_ready());
+}
+
 TEST(SingleVoter, LeadsViewTwoWithAnEmptyEntryAndCommitsWhatItProposes)
 {
   TestNode node;

@@ -58,17 +58,24 @@ struct TestNode
     }
   }
 
-  /// Does all rounds of work that there are; what leaves goes to `send(Message)`.
-  template <typename Send> void drain(Send&& send)
+  /// Does all rounds of work that there are; what leaves goes to `send(Message)`. Wherever `fails()` says so, the
+  /// node crashes.
+  template <typename Send, typename Fails> void drain(Send&& send, Fails&& fails)
   {
     while (engine->has_ready())
     {
       auto round = engine->ready();
       for (auto& message : round.messages)
         send(std::move(message));
+      if (fails())
+        return engine.reset();
       if (round.hard_state)
         hard_state = *round.hard_state;
+      if (fails())
+        return engine.reset();
       log.append(round.entries);
+      if (fails())
+        return engine.reset();
       for (auto& message : round.persisted_messages)
         send(std::move(message));
       apply(round.committed);
@@ -81,6 +88,11 @@ struct TestNode
         send(std::move(message));
       apply(more.committed);
     }
+  }
+
+  template <typename Send> void drain(Send&& send)
+  {
+    drain(send, [] { return false; });
   }
 
   void drain_alone()
@@ -132,8 +144,21 @@ public:
   }
 
   std::uint64_t largest_batches = 0; ///< that were to travel beside one message
+  /// Gives the node all that another has applied, without its log.
+  void install_snapshot(EngineId id, const TestNode& source)
+  {
+    auto& node = nodes_.at(id);
+    crash(id);
+    if (source.committed.size() > node.committed.size())
+      node.committed = source.committed;
+    const auto& last = node.committed.back();
+    node.log.install(last.index, last.term);
+    restart(id);
+  }
+
   double loss = 0;
   double doubling = 0;
+  double failing = 0; ///< of a node, at each of some points of a round
   bool reorder = false;
 
   void tick()
@@ -148,7 +173,7 @@ public:
 
   void drain(TestNode& node)
   {
-    node.drain([&](Message message) { send(node.id, std::move(message)); });
+    node.drain([&](Message message) { send(node.id, std::move(message)); }, [&] { return chance(failing); });
     check();
   }
 

@@ -63,4 +63,14 @@ void RaftLog::reset(Index base, View base_term)
 {
   *this = RaftLog(base, base_term);
 }
+
+void RaftLog::install(Index index, View entry_term)
+{
+  if (index <= base_)
+    return;
+  if (term(index) == entry_term)
+    compact(index);
+  else
+    reset(index, entry_term);
+}
 }

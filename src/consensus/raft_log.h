@@ -28,8 +28,11 @@ public:
   /// Forgets entries up to and including `index`, of which only the term is kept. Without effect below base().
   /// @pre index ≤ last_index(), and the engine was told that it is applied
   void compact(Index index);
-  /// Empties the log and begins it anew after the entry (base, base_term), as after a snapshot.
+  /// Empties the log and begins it anew after the entry (base, base_term).
   void reset(Index base, View base_term);
+  /// Begins the log after the entry (index, entry_term), up to which a snapshot was installed. Entries after it stay if
+  /// the log holds that one: they may have been acknowledged. Without effect below base().
+  void install(Index index, View entry_term);
 
   /// The last index that was forgotten.
   Index base() const

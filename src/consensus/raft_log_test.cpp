@@ -74,6 +74,23 @@ TEST(RaftLog, BeginsAnewAfterASnapshot)
   EXPECT_EQ(log.term(9), std::nullopt);
 }
 
+TEST(RaftLog, ASnapshotLeavesTheEntriesAfterItOnlyIfTheyFollowIt)
+{
+  RaftLog log;
+  log.append(std::vector{entry(1, 2), entry(2, 2), entry(3, 2)});
+  log.install(2, 2);
+  EXPECT_EQ(log.base(), 2U);
+  EXPECT_EQ(log.entry(3), entry(3, 2));
+  log.install(1, 2);
+  EXPECT_EQ(log.base(), 2U);
+  log.install(3, 4);
+  EXPECT_EQ(log.last_index(), 3U);
+  EXPECT_EQ(log.term(3), View{4}) << "an entry of another term is not what the snapshot holds";
+  log.install(9, 5);
+  EXPECT_EQ(log.first_index(), 10U);
+  EXPECT_EQ(log.term(9), View{5});
+}
+
 TEST(RaftLogDeathTest, StopsAtAGapAndAtFallingTerms)
 {
   RaftLog log;

@@ -204,10 +204,16 @@ impl Engine {
         let mut round = self.node.ready();
         self.output = Output::default();
         let out = &mut self.output;
+        // A crash may come after the hard state is written and before the entries are: what it says to be committed
+        // must be in the log without them. The commit index may always be behind.
+        let sure = round
+            .entries()
+            .first()
+            .map_or(u64::MAX, |entry| entry.index - 1);
         out.hard_state = round.hs().map(|state| CHardState {
             term: state.term,
             vote: state.vote,
-            commit: state.commit,
+            commit: state.commit.min(sure),
         });
         out.messages = encode(round.take_messages(), &mut out.bytes, &mut out.carried);
         out.persisted_messages = encode(
@@ -368,7 +374,13 @@ fn initial_hard_state(options: &COptions, log: &CLog) -> Result<HardState, Refus
             "the log does not know the term before its first entry {first}"
         ));
     }
-    let state = &options.hard_state;
+    let mut state = options.hard_state;
+    if state.term < last_term && first > last {
+        // The log begins with a snapshot of a later term, in which this node never voted. Voting for itself without
+        // being a candidate keeps it from voting for anyone in that term, whatever its hard state has forgotten.
+        state.term = last_term;
+        state.vote = options.id;
+    }
     if state.term < last_term || state.term >= 1 << 63 {
         return corrupt(format!(
             "the node's term is {}, but its log ends in term {last_term}",
