@@ -22,12 +22,12 @@ install_packages() {
 }
 
 build_packages=(
-  build-essential g++ cmake ninja-build ccache pkg-config ca-certificates
-  libssl-dev libboost1.81-dev libsimdjson-dev libcbor-dev libabsl-dev libspdlog-dev libfmt-dev libcli11-dev libgtest-dev
-  libgmock-dev librapidcheck-dev cargo-web rustc-web protobuf-compiler)
+  build-essential g++ cmake ninja-build ccache ca-certificates
+  libssl-dev libboost1.81-dev libsimdjson-dev libabsl-dev libspdlog-dev libfmt-dev libcli11-dev libgtest-dev
+  libgmock-dev librapidcheck-dev libbenchmark-dev cargo-web rustc-web protobuf-compiler)
 test_packages=(clang-19 libclang-rt-19-dev lld-19 python3 python3-pytest python3-cryptography python3-cbor2 openssl)
 demo_packages=(python3)
-bench_packages=(libbenchmark-dev postgresql-15 postgresql-client-15 python3 python3-cryptography)
+bench_packages=(postgresql-15 postgresql-client-15 python3 python3-cryptography)
 
 # build PRESET TARGET...: configures when needed and builds.
 build() {

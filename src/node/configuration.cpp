@@ -1,5 +1,6 @@
 #include "node/configuration.h"
 
+#include "crypto/cose.h"
 #include "node/schema.h"
 
 #include <boost/json.hpp>
@@ -343,6 +344,11 @@ Result<Configuration> parse_configuration(std::string_view text)
   const auto command = file.section("command");
   command.read("service_certificate_file", out.service_certificate_file);
   read_start(command.section("start"), out);
+
+  if (std::max(out.cose_issuer.size(), out.cose_subject.size()) > crypto::root_claim_limit)
+    return fail(
+      ErrorCode::invalid, "'command.start.cose_signatures' holds a text of more than " +
+        std::to_string(crypto::root_claim_limit) + " bytes");
 
   const auto certificate = file.section("node_certificate");
   certificate.read("subject_name", out.node_subject);

@@ -106,7 +106,9 @@ int main(int argc, char** argv)
   options.set_version_flag("-v,--version", "concordatd " + std::string(node::version));
   CLI11_PARSE(options, argc, argv);
 
+#ifndef __SANITIZE_ADDRESS__  // the leak check at exit has to attach to the process
   attestation::harden_process();
+#endif
   const auto microseconds = node::parse_duration(patience);
   if (!microseconds)
     return failed(microseconds.error());
