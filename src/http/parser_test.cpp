@@ -11,6 +11,7 @@ namespace concordat::http
 {
 namespace
 {
+using namespace std::string_literals;
 using Outcome = RequestParser::Outcome;
 
 struct Seen
@@ -66,7 +67,7 @@ TEST_P(Malformed, IsRefusedWholeAndByteByByte)
 INSTANTIATE_TEST_SUITE_P(
     OfTheSheet, Malformed,
     testing::Values(
-        "NONSENSE\r\n\r\n", "GET\r\n\r\n", std::string("\0\1\2\3\r\n\r\n", 8), "FOO /app/commit HTTP/1.1\r\n\r\n",
+        "NONSENSE\r\n\r\n", "GET\r\n\r\n", "\0\1\2\3\r\n\r\n"s, "FOO /app/commit HTTP/1.1\r\n\r\n",
         "GET /app/commit HTTP/9\r\n\r\n", "GET /app/commit HTTP/1.1\r\nno colon here\r\n\r\n",
         "POST /app/commit HTTP/1.1\r\ncontent-length: abc\r\n\r\n",
         "POST /app/commit HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
@@ -74,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
         "POST /app/commit HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
         "GET /app/commit HTTP/1.1\nhost: x\n\n", "get /app/commit HTTP/1.1\r\n\r\n",
         "GET /app/commit and more HTTP/1.1\r\n\r\n", "GET /app/comm\xff HTTP/1.1\r\n\r\n",
-        std::string("GET /app/commit HTTP/1.1\r\nx-a: a\0b\r\n\r\n", 40), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+        "GET /app/commit HTTP/1.1\r\nx-a: a\0b\r\n\r\n"s, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
 
 INSTANTIATE_TEST_SUITE_P(
     Beyond, Malformed,

@@ -176,12 +176,13 @@ TEST(ServerLimits, DrippingRequestIsClosed)
 
 TEST(ServerLimits, WaitingForTheHandlerIsNotIdle)
 {
-  std::shared_ptr<Exchange> held;
-  TestServer server([&](const auto& exchange) { held = exchange; }, impatient());
+  Shelf shelf;
+  TestServer server([&](const auto& exchange) { shelf.put(exchange); }, impatient());
   Peer peer(server.address());
   peer.send(get);
+  const auto held = shelf.wait_for(1);
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
-  held->respond(Response::text("patience"));
+  held.front()->respond(Response::text("patience"));
   EXPECT_EQ(peer.read_answer()->body, "patience");
 }
 
@@ -200,14 +201,8 @@ TEST(ServerLimits, ClientThatReadsNothingIsClosed)
 TEST(ServerLimits, FloodOfPipelinedRequestsIsNotBuffered)
 {
   // Nobody reads, nobody answers: what the server takes is bounded, so the client's kernel fills up.
-  std::vector<std::shared_ptr<Exchange>> held;
-  std::mutex mutex;
-  TestServer server(
-      [&](const auto& exchange)
-      {
-        const std::lock_guard lock(mutex);
-        held.push_back(exchange);
-      });
+  Shelf shelf;
+  TestServer server([&](const auto& exchange) { shelf.put(exchange); });
   Peer peer(server.address());
   const timeval limit{0, 300'000};
   ::setsockopt(peer.socket(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -215,8 +210,7 @@ TEST(ServerLimits, FloodOfPipelinedRequestsIsNotBuffered)
   while (flood.size() < (64 << 20))
     flood += get;
   EXPECT_FALSE(peer.send(flood));
-  const std::lock_guard lock(mutex);
-  EXPECT_EQ(held.size(), 1U);
+  EXPECT_EQ(shelf.wait_for(1).size(), 1U);
 }
 }
 }

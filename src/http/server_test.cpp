@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <future>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -20,32 +19,6 @@ std::string post(const std::string& body)
 {
   return "POST /echo HTTP/1.1\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
-
-/// Keeps exchanges until the test answers them.
-class Shelf
-{
-public:
-  void put(std::shared_ptr<Exchange> exchange)
-  {
-    const std::lock_guard lock(mutex_);
-    exchanges_.push_back(std::move(exchange));
-  }
-  std::vector<std::shared_ptr<Exchange>> wait_for(std::size_t count)
-  {
-    EXPECT_TRUE(eventually(
-        [&]
-        {
-          const std::lock_guard lock(mutex_);
-          return exchanges_.size() >= count;
-        }));
-    const std::lock_guard lock(mutex_);
-    return std::exchange(exchanges_, {});
-  }
-
-private:
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<Exchange>> exchanges_;
-};
 
 TEST(Server, AnswersWithLengthAndLowerCaseNamesAndNothingOfItsOwn)
 {

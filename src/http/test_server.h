@@ -9,9 +9,11 @@
 #include <csignal>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace concordat::http::test
 {
@@ -65,4 +67,30 @@ inline bool eventually(const std::function<bool()>& holds)
   }
   return false;
 }
+
+/// Keeps exchanges until the test answers them.
+class Shelf
+{
+public:
+  void put(std::shared_ptr<Exchange> exchange)
+  {
+    const std::lock_guard lock(mutex_);
+    exchanges_.push_back(std::move(exchange));
+  }
+  std::vector<std::shared_ptr<Exchange>> wait_for(std::size_t count)
+  {
+    EXPECT_TRUE(eventually(
+        [&]
+        {
+          const std::lock_guard lock(mutex_);
+          return exchanges_.size() >= count;
+        }));
+    const std::lock_guard lock(mutex_);
+    return std::exchange(exchanges_, {});
+  }
+
+private:
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Exchange>> exchanges_;
+};
 }
