@@ -64,7 +64,7 @@ struct Session
   /// View of the first request, 0 before it (http-api.md §2.4). For the handler's use.
   std::atomic<std::uint64_t> first_view{0};
   /// What the handler found out about the client; touched only while it runs, on the connection's thread.
-  std::shared_ptr<const void> handler_data;
+  std::shared_ptr<void> handler_data;
 };
 
 /// One request and its answer. The handler may keep it and answer later, from any thread, once.

@@ -1,6 +1,6 @@
 #include "node/callers.h"
 
-#include "crypto/certificate.h"
+#include "crypto/client.h"
 #include "node/json.h"
 #include "node/tables.h"
 
@@ -10,14 +10,18 @@ namespace concordat::node
 {
 namespace
 {
-/// What a client's certificate says; nothing of it if the certificate cannot be read.
-struct ClientCertificate
+/// What is known of a connection's client: read once, as most requests of a connection are alike.
+struct Client
 {
-  bool readable = false;
+  bool readable = false;  ///< the certificate could be parsed
   std::string id;
   std::string key_id;
   std::int64_t not_before = 0;
   std::int64_t not_after = 0;
+  /// The record that `data` was taken from, by its version in the table of the policy that passed.
+  AuthPolicy data_policy = AuthPolicy::no_auth;
+  std::optional<Seqno> data_version;
+  boost::json::value data;
 
   bool valid_at(std::int64_t unix_seconds) const
   {
@@ -25,16 +29,38 @@ struct ClientCertificate
   }
 };
 
-const ClientCertificate& certificate_of(http::Session& session)
+Client& client_of(http::Session& session)
 {
   if (!session.handler_data)
   {
-    auto read = std::make_shared<ClientCertificate>();
+    auto client = std::make_shared<Client>();
     if (const auto parsed = crypto::Certificate::from_der(session.client_certificate))
-      *read = {true, parsed->id(), parsed->public_key().id(), parsed->not_before(), parsed->not_after()};
-    session.handler_data = std::move(read);
+    {
+      client->readable = true;
+      client->id = parsed->id();
+      client->key_id = parsed->public_key().id();
+      client->not_before = parsed->not_before();
+      client->not_after = parsed->not_after();
+    }
+    session.handler_data = std::move(client);
   }
-  return *static_cast<const ClientCertificate*>(session.handler_data.get());
+  return *static_cast<Client*>(session.handler_data.get());
+}
+
+/// The caller with the member `name` of his record, which is parsed again only after it has changed.
+Caller caller_with_data(
+  Client& client, AuthPolicy policy, ReadTransaction& state, std::string_view table, std::string_view name)
+{
+  const auto version = state.version(table, client.id);
+  if (client.data_policy != policy || client.data_version != version || !version)
+  {
+    const auto record = read_object(state, table, client.id);
+    const auto* const data = record ? record->if_contains(name) : nullptr;
+    client.data = data ? *data : boost::json::value();
+    client.data_policy = policy;
+    client.data_version = version;
+  }
+  return Caller{policy, client.id, client.data};
 }
 
 /// The caller if the policy passes, else why it does not.
@@ -43,38 +69,32 @@ std::expected<Caller, std::string> try_policy(
 {
   if (policy == AuthPolicy::no_auth)
     return Caller{};
-  if (session.client_certificate.empty())
+  if (session.client_client.empty())
     return std::unexpected("No caller certificate was given");
-  const auto& certificate = certificate_of(session);
-  if (!certificate.readable)
+  auto& client = client_of(session);
+  if (!client.readable)
     return std::unexpected("The caller certificate cannot be read");
 
-  const auto member_of = [](const std::optional<boost::json::object>& record, std::string_view name) {
-    const auto* const data = record ? record->if_contains(name) : nullptr;
-    return data ? *data : boost::json::value();
-  };
   switch (policy)
   {
     case AuthPolicy::member_cert:
-      if (!state.has(tables::member_certs, certificate.id))
+      if (!state.has(tables::member_certs, client.id))
         return std::unexpected("The caller is not a known member");
-      return Caller{
-        policy, certificate.id, member_of(read_object(state, tables::member_info, certificate.id), "member_data")};
+      return caller_with_data(certificate, policy, state, tables::member_info, "member_data");
     case AuthPolicy::user_cert:
-      if (!state.has(tables::user_certs, certificate.id))
+      if (!state.has(tables::user_certs, client.id))
         return std::unexpected("The caller is not a known user");
-      if (!certificate.valid_at(unix_seconds))
+      if (!client.valid_at(unix_seconds))
         return std::unexpected("The caller's certificate is not valid now");
-      return Caller{
-        policy, certificate.id, member_of(read_object(state, tables::user_info, certificate.id), "user_data")};
+      return caller_with_data(certificate, policy, state, tables::user_info, "user_data");
     case AuthPolicy::any_cert:
-      if (!certificate.valid_at(unix_seconds))
+      if (!client.valid_at(unix_seconds))
         return std::unexpected("The caller's certificate is not valid now");
       return Caller{policy, "", nullptr};
     case AuthPolicy::node_cert:
-      if (!state.has(tables::node_info, certificate.key_id))
+      if (!state.has(tables::node_info, client.key_id))
         return std::unexpected("The caller is not a known node");
-      return Caller{policy, certificate.key_id, nullptr};
+      return Caller{policy, client.key_id, nullptr};
     case AuthPolicy::no_auth:
       break;
   }

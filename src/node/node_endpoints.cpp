@@ -257,6 +257,17 @@ bool is_open(ReadTransaction& state)
   return service && string_member(*service, "status") == "Open";
 }
 
+bool OpenFlag::operator()(ReadTransaction& state)
+{
+  const auto version = state.version(tables::service_info, ledger::single_key).value_or(0);
+  const auto known = known_.load(std::memory_order_relaxed);
+  if (version != 0 && known >> 1 == version)
+    return (known & 1) != 0;
+  const bool open = is_open(state);
+  known_.store(version << 1 | (open ? 1 : 0), std::memory_order_relaxed);
+  return open;
+}
+
 std::vector<Endpoint> node_endpoints(Services& services)
 {
   std::vector<Endpoint> out;

@@ -33,6 +33,17 @@ struct Services
   std::atomic<std::uint64_t> token_refresh_failures{0};
 };
 
-/// The service is open on committed state (http-api.md §2.3).
+/// The service is open in this state (http-api.md §2.3).
 bool is_open(ReadTransaction& state);
+
+/// Remembers whether the service is open for as long as its record is not written again. Any thread may call.
+class OpenFlag
+{
+public:
+  bool operator()(ReadTransaction& state);
+
+private:
+  /// Twice the version of the record that was looked at, plus 1 if it said open.
+  std::atomic<std::uint64_t> known_{0};
+};
 }
