@@ -97,6 +97,18 @@ Ready from_c(const concordat_engine_ready& ready)
   return out;
 }
 
+constexpr std::uint64_t layout()
+{
+  std::uint64_t sum = 0;
+  for (const std::size_t size :
+       {sizeof(concordat_engine_error), sizeof(concordat_engine_entry), sizeof(concordat_engine_log),
+        sizeof(concordat_engine_hard_state), sizeof(concordat_engine_options), sizeof(concordat_engine_message),
+        sizeof(concordat_engine_read), sizeof(concordat_engine_ready), sizeof(concordat_engine_status),
+        sizeof(concordat_engine_summary)})
+    sum = sum * 31 + size;
+  return sum;
+}
+
 const LogReader& log_of(const void* context)
 {
   return *static_cast<const LogReader*>(context);
@@ -216,6 +228,8 @@ Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options, const LogReader& log)
 {
+  CHECK(concordat_engine_layout() == layout(), "the header and the library are changed together");
+
   concordat_engine_options c_options{};
   c_options.id = options.id;
   c_options.voters = options.voters.data();

@@ -132,6 +132,10 @@ extern "C"
 
   typedef struct concordat_engine concordat_engine;
 
+  /* A number made of the sizes of all structs of this page, in their order: n = 31 n + size, modulo 2^64, from 0. It
+   * differs when this header and the library are not of the same version. */
+  uint64_t concordat_engine_layout(void);
+
   /* The log (and its context) must outlive the engine; `logger` may be null. */
   uint32_t concordat_engine_create(
       const concordat_engine_options* options, const concordat_engine_log* log, concordat_engine_logger logger,

@@ -3,21 +3,21 @@
 use std::os::raw::c_void;
 
 use prost::Message as _;
-use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
+use raft::eraftpb::{ConfState, Entry, Message, MessageType};
 use raft::{Config, ProgressState, RawNode, ReadOnlyOption, StateRole};
 
 use crate::abi::*;
 use crate::log::logger;
 use crate::message::{admit, parse, to_c, MAX_ENTRY_BYTES, TOKEN_SIZE};
+use crate::options::{check_options, initial_hard_state};
 use crate::storage::LogStorage;
+use crate::timeouts::Timeouts;
 
 /// Appends on their way to one follower.
 const MAX_INFLIGHT: usize = 64;
 /// Bytes of descriptors proposed and not yet committed.
 const MAX_UNCOMMITTED: u64 = 65536 * DESCRIPTOR_SIZE as u64;
 const MAX_COMMITTED_PER_READY: u64 = 4 << 20;
-const MAX_VOTERS: usize = 255;
-const MAX_TICKS: u64 = 1 << 20;
 
 /// What the pointers of a `CReady` point into.
 #[derive(Default)]
@@ -70,9 +70,8 @@ impl Engine {
                     node,
                     round: None,
                     output: Output::default(),
-                    timeouts: Timeouts::new(options.seed ^ options.id.rotate_left(32)),
+                    timeouts: Timeouts::new(options.seed, options.id),
                 };
-                engine.timeouts.enabled = options.seed != 0;
                 engine.settle();
                 Ok(engine)
             }
@@ -325,127 +324,4 @@ fn encode(
             out
         })
         .collect()
-}
-
-fn check_options(options: &COptions, voters: &[u64]) -> Result<(), Refusal> {
-    let invalid = |text: String| refuse(Code::Invalid, text);
-    if options.id == 0 {
-        return invalid("a node's id must not be 0".to_string());
-    }
-    if voters.is_empty() || voters.len() > MAX_VOTERS {
-        return invalid(format!(
-            "a network has 1 to {MAX_VOTERS} voters, not {}",
-            voters.len()
-        ));
-    }
-    let mut sorted = voters.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    if sorted.len() != voters.len() || sorted[0] == 0 {
-        return invalid("voters must differ from each other and from 0".to_string());
-    }
-    if options.heartbeat_ticks == 0
-        || options.election_ticks <= options.heartbeat_ticks
-        || options.election_ticks > MAX_TICKS
-    {
-        return invalid(format!(
-            "the election time-out ({} ticks) must be longer than the heartbeat interval ({} ticks, at least 1)",
-            options.election_ticks, options.heartbeat_ticks
-        ));
-    }
-    Ok(())
-}
-
-/// The raft crate panics at a state that does not fit the log, which a damaged disk can bring about.
-fn initial_hard_state(options: &COptions, log: &CLog) -> Result<HardState, Refusal> {
-    let corrupt = |text: String| refuse(Code::Corrupt, text);
-    let probe = LogStorage::new(*log, HardState::default(), ConfState::default());
-    let (first, last) = (probe.first(), probe.last());
-    if first == 0 || last.checked_add(1).is_none_or(|end| end < first) || last >= 1 << 63 {
-        return corrupt(format!("the log claims to reach from {first} to {last}"));
-    }
-    let Some(last_term) = probe.term_of(last) else {
-        return corrupt(format!(
-            "the log does not know the term of its last entry {last}"
-        ));
-    };
-    if probe.term_of(first - 1).is_none() {
-        return corrupt(format!(
-            "the log does not know the term before its first entry {first}"
-        ));
-    }
-    let mut state = options.hard_state;
-    if state.term < last_term && first > last {
-        // The log begins with a snapshot of a later term, in which this node never voted. Voting for itself without
-        // being a candidate keeps it from voting for anyone in that term, whatever its hard state has forgotten.
-        state.term = last_term;
-        state.vote = options.id;
-    }
-    if state.term < last_term || state.term >= 1 << 63 {
-        return corrupt(format!(
-            "the node's term is {}, but its log ends in term {last_term}",
-            state.term
-        ));
-    }
-    // The commit index of the file may be behind: it is written with the next change of term or vote.
-    let commit = state.commit.max(options.applied).max(first - 1);
-    if commit > last {
-        return corrupt(format!(
-            "entries up to {commit} are committed, but the log ends at {last}"
-        ));
-    }
-    if options.applied != 0 && options.applied < first - 1 {
-        return corrupt(format!(
-            "entries up to {} are applied, but the log begins at {first}",
-            options.applied
-        ));
-    }
-    Ok(HardState {
-        term: state.term,
-        vote: state.vote,
-        commit,
-    })
-}
-
-/// Election time-outs from a seed, so that a simulated network runs the same way twice.
-struct Timeouts {
-    enabled: bool,
-    state: u64,
-    drawn: usize,
-    seen: (u64, u8),
-}
-
-impl Timeouts {
-    fn new(seed: u64) -> Timeouts {
-        Timeouts {
-            enabled: false,
-            state: seed,
-            drawn: 0,
-            seen: (u64::MAX, 0),
-        }
-    }
-
-    /// The raft crate draws a time-out whenever it changes its term or role; ours replaces it.
-    fn settle(&mut self, node: &mut RawNode<LogStorage>) {
-        if !self.enabled {
-            return;
-        }
-        let raft = &mut node.raft;
-        let now = (raft.term, raft.state as u8);
-        if now != self.seen {
-            self.seen = now;
-            let ticks = raft.election_timeout();
-            self.drawn = ticks + (self.next() % ticks as u64) as usize;
-        }
-        raft.set_randomized_election_timeout(self.drawn);
-    }
-
-    /// SplitMix64 (Steele, Lea, Flood 2014).
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 }

@@ -4,7 +4,9 @@ mod abi;
 mod engine;
 mod log;
 mod message;
+mod options;
 mod storage;
+mod timeouts;
 
 use std::os::raw::c_void;
 
@@ -200,4 +202,26 @@ pub unsafe extern "C" fn concordat_engine_inspect(
         }),
         error,
     )
+}
+
+/// See `concordat_engine_layout` of the header.
+#[no_mangle]
+pub extern "C" fn concordat_engine_layout() -> u64 {
+    use std::mem::size_of;
+    [
+        size_of::<ErrorBuffer>(),
+        size_of::<CEntry>(),
+        size_of::<CLog>(),
+        size_of::<CHardState>(),
+        size_of::<COptions>(),
+        size_of::<CMessage>(),
+        size_of::<CRead>(),
+        size_of::<CReady>(),
+        size_of::<CStatus>(),
+        size_of::<CSummary>(),
+    ]
+    .iter()
+    .fold(0, |sum: u64, size| {
+        sum.wrapping_mul(31).wrapping_add(*size as u64)
+    })
 }
