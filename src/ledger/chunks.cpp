@@ -318,69 +318,68 @@ bool ChunkFiles::in_committed_file(Seqno seqno) const
   return seqno >= 1 && chunk != chunks_.end() && chunk->committed;
 }
 
-Result<std::shared_ptr<const base::File>> ChunkFiles::committed_file(Seqno first, const std::string& name) const
+Result<ChunkFiles::Place> ChunkFiles::find(Seqno seqno) const
+{
+  const std::shared_lock lock(mutex_);
+  const auto chunk = std::ranges::lower_bound(chunks_, seqno, {}, &Chunk::last);
+  if (seqno < 1 || seqno > last() || chunk == chunks_.end())
+    return fail(ErrorCode::not_found, "the ledger has no entry " + std::to_string(seqno));
+  Place place{chunk->file, chunk->name, chunk->first, chunk->last, 0, chunk->end, chunk->end};
+  if (chunk->committed)
+    return place;
+  const auto number = static_cast<std::size_t>(seqno - chunk->first);
+  place.begin = chunk->positions[number];
+  if (seqno != chunk->last)
+    place.end = chunk->positions[number + 1];
+  return place;
+}
+
+Result<void> ChunkFiles::open_committed(Place& place) const
 {
   const std::lock_guard lock(cache_mutex_);
-  const auto cached = std::ranges::find(cache_, first, &decltype(cache_)::value_type::first);
+  const auto cached = std::ranges::find(cache_, place.first, &decltype(cache_)::value_type::first);
   if (cached != cache_.end())
   {
     std::rotate(cached, cached + 1, cache_.end());
-    return cache_.back().second;
+    place.file = cache_.back().second;
+    return {};
   }
-  auto file = files_.open(path(name), base::OpenMode::read);
+  auto file = files_.open(path(place.name), base::OpenMode::read);
   if (!file)
-    return fail("cannot read the ledger file '" + name + "'", file.error());
+    return fail("cannot read the ledger file '" + place.name + "'", file.error());
   if (cache_.size() == max_cached_files)
     cache_.erase(cache_.begin());
-  cache_.emplace_back(first, std::move(*file));
-  return cache_.back().second;
+  place.file = std::move(*file);
+  cache_.emplace_back(place.first, place.file);
+  return {};
 }
 
-Result<ChunkFiles::Place> ChunkFiles::find(Seqno seqno) const
+Result<void> ChunkFiles::locate_committed(Place& place, Seqno seqno) const
 {
-  Place place;
-  Seqno first = 0;
-  {
-    const std::shared_lock lock(mutex_);
-    const auto chunk = std::ranges::lower_bound(chunks_, seqno, {}, &Chunk::last);
-    if (seqno < 1 || seqno > last() || chunk == chunks_.end())
-      return fail(ErrorCode::not_found, "the ledger has no entry " + std::to_string(seqno));
-    first = chunk->first;
-    place = {chunk->file, chunk->name, chunk->last, 0, chunk->end, chunk->end};
-    if (!chunk->committed)
-    {
-      const auto number = static_cast<std::size_t>(seqno - first);
-      place.begin = chunk->positions[number];
-      if (seqno != chunk->last)
-        place.end = chunk->positions[number + 1];
-      return place;
-    }
-  }
-
-  auto file = committed_file(first, place.name);
-  if (!file)
-    return std::unexpected(file.error());
-  place.file = std::move(*file);
-  const auto record = place.file->read_at(place.chunk_end + 4 * (seqno - first), seqno == place.chunk_last ? 4 : 8);
+  if (auto opened = open_committed(place); !opened)
+    return opened;
+  const auto record = place.file->read_at(place.chunk_end + 4 * (seqno - place.first), seqno == place.last ? 4 : 8);
   if (!record)
     return std::unexpected(record.error());
   base::Reader reader(*record);
   const auto begin = reader.le<std::uint32_t>();
-  const auto next = seqno == place.chunk_last ? place.chunk_end : reader.le<std::uint32_t>().value_or(0);
-  if (!begin || *begin < chunk_header_size || next <= *begin || next > place.chunk_end ||
-      next - *begin > max_entry_size)
+  const auto end = seqno == place.last ? place.chunk_end : reader.le<std::uint32_t>().value_or(0);
+  if (!begin || *begin < chunk_header_size || end <= *begin || end > place.chunk_end || end - *begin > max_entry_size)
     return fail(
         ErrorCode::corrupt, "'" + place.name + "': the positions table is wrong about entry " + std::to_string(seqno));
   place.begin = *begin;
-  place.end = next;
-  return place;
+  place.end = end;
+  return {};
 }
 
 Result<std::string> ChunkFiles::read(Seqno seqno) const
 {
-  const auto place = find(seqno);
+  auto place = find(seqno);
   if (!place)
     return std::unexpected(place.error());
+  if (!place->file)
+    if (auto located = locate_committed(*place, seqno); !located)
+      return std::unexpected(located.error());
   auto bytes = place->file->read_at(place->begin, static_cast<std::size_t>(place->end - place->begin));
   if (!bytes)
     return std::unexpected(bytes.error());
@@ -406,9 +405,18 @@ Result<std::optional<std::string_view>> ChunkFiles::Stream::next()
     return std::optional<std::string_view>{};
   if (!scanner_ || scanner_->offset() == scanner_->end())
   {
-    const auto place = chunks_->find(next_);
+    auto place = chunks_->find(next_);
     if (!place)
       return std::unexpected(place.error());
+    if (!place->file)
+    {
+      // From the first entry on, nothing but the entries themselves says where they are.
+      place->begin = chunk_header_size;
+      if (auto located =
+              next_ == place->first ? chunks_->open_committed(*place) : chunks_->locate_committed(*place, next_);
+          !located)
+        return std::unexpected(located.error());
+    }
     scanner_.emplace(place->file, place->begin, place->chunk_end);
   }
   auto bytes = scanner_->next();

@@ -101,9 +101,10 @@ private:
   /// Where an entry lies, taken under the lock so that the file can be read without it.
   struct Place
   {
-    std::shared_ptr<const base::File> file;
+    std::shared_ptr<const base::File> file; ///< null for a committed one, until it is opened
     std::string name;
-    Seqno chunk_last = 0;
+    Seqno first = 0; ///< of the file
+    Seqno last = 0;  ///< of the file
     std::uint64_t begin = 0;
     std::uint64_t end = 0;       ///< of the entry
     std::uint64_t chunk_end = 0; ///< of all entries of the file
@@ -120,7 +121,9 @@ private:
   Result<void> complete(Chunk& chunk);
   Result<void> cut(Chunk& chunk, Seqno last);
   Result<Place> find(Seqno seqno) const;
-  Result<std::shared_ptr<const base::File>> committed_file(Seqno first, const std::string& name) const;
+  Result<void> open_committed(Place& place) const;
+  /// Opens the file and finds begin and end of the entry in its positions table.
+  Result<void> locate_committed(Place& place, Seqno seqno) const;
 
   base::FileSystem& files_;
   base::Path directory_;

@@ -1,0 +1,330 @@
+#include "ledger/receipt.h"
+
+#include "base/encoding.h"
+#include "base/files.h"
+#include "crypto/hash.h"
+#include "ledger/test_service.h"
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace concordat::ledger
+{
+namespace
+{
+const std::string service_a = CONCORDAT_TEST_DATA "/ledger/service_a";
+
+std::string content(const std::string& path)
+{
+  return base::RealFileSystem().read(service_a + path).value();
+}
+
+struct Snapshot
+{
+  std::string file = content("/snapshots/snapshot_61_62.committed");
+  Entry entry = parse_entry(file).value();
+  std::string receipt = file.substr(entry.bytes.size());
+  crypto::Certificate service = crypto::Certificate::from_pem(content("/common/service_cert.pem")).value();
+};
+
+/// A ledger of 40 transactions, some of them signatures.
+class ReceiptOfOwnLedger : public testing::Test
+{
+protected:
+  ReceiptOfOwnLedger()
+  {
+    service.create();
+    service.sign();
+    for (int batch = 1; batch <= 5; ++batch)
+    {
+      for (int i = 0; i < batch; ++i)
+        service.write_something();
+      signature = service.next().seqno;
+      service.tree.flush(signature / 2);
+      service.sign();
+    }
+  }
+
+  Entry entry(Seqno seqno) const
+  {
+    return parse_entry(service.entry(seqno)).value();
+  }
+  Result<Receipt> make(Seqno seqno) const
+  {
+    return make_receipt(entry(seqno), entry(signature), service.secret);
+  }
+
+  TestService service;
+  Seqno signature = 0; ///< the last one
+};
+
+TEST(Receipt, TheOneInARealSnapshotFileVerifies)
+{
+  const Snapshot snapshot;
+  const auto receipt = Receipt::from_json(snapshot.receipt);
+  ASSERT_TRUE(receipt) << receipt.error().describe();
+  const auto verified = receipt->verify(snapshot.service);
+  EXPECT_TRUE(verified) << verified.error().describe();
+  EXPECT_EQ(receipt->components->claims_digest, snapshot.entry.write_set_digest());
+  EXPECT_EQ(receipt->txid()->seqno, 62U);
+}
+
+TEST(Receipt, TheOneInARealSnapshotFileIsWrittenAgainAsItWas)
+{
+  const Snapshot snapshot;
+  EXPECT_EQ(Receipt::from_json(snapshot.receipt)->to_json(), snapshot.receipt);
+}
+
+TEST(Receipt, AnyChangeToARealOneIsRefused)
+{
+  const Snapshot snapshot;
+  std::size_t accepted = 0;
+  for (std::size_t at = 0; at < snapshot.receipt.size(); ++at)
+  {
+    auto text = snapshot.receipt;
+    text[at] = static_cast<char>(text[at] ^ 1);
+    const auto receipt = Receipt::from_json(text);
+    if (receipt && receipt->verify(snapshot.service))
+    {
+      ++accepted;
+      // What is left are bytes without meaning: what is read from them is what was read before.
+      auto back = receipt->to_json();
+      auto original = Receipt::from_json(snapshot.receipt)->to_json();
+      const auto meaning = [](const std::string& json)
+      {
+        auto object = boost::json::parse(json).as_object();
+        object["cert"] = crypto::Certificate::from_pem(std::string(object["cert"].as_string())).value().der();
+        return boost::json::serialize(object);
+      };
+      EXPECT_EQ(meaning(back), meaning(original)) << "byte " << at;
+    }
+  }
+  EXPECT_LE(accepted, 8U) << "such bytes are few";
+}
+
+TEST_F(ReceiptOfOwnLedger, EveryTransactionThatTheTreeKeepsHasOneThatVerifies)
+{
+  const auto first = signature / 2;
+  for (auto seqno = first; seqno < signature; ++seqno)
+  {
+    const auto receipt = make(seqno);
+    ASSERT_TRUE(receipt) << receipt.error().describe();
+    const auto verified = receipt->verify(service.service_cert);
+    ASSERT_TRUE(verified) << verified.error().describe();
+    EXPECT_EQ(receipt->txid(), (TxId{2, seqno}));
+    EXPECT_EQ(receipt->components->write_set_digest, crypto::sha256(service.entry(seqno)));
+    const auto back = Receipt::from_json(receipt->to_json());
+    ASSERT_TRUE(back) << back.error().describe();
+    EXPECT_EQ(back->to_json(), receipt->to_json());
+    EXPECT_TRUE(back->verify(service.service_cert));
+  }
+}
+
+TEST_F(ReceiptOfOwnLedger, ATransactionBeforeTheTreeOfTheSignatureIsRefused)
+{
+  const auto receipt = make(signature / 2 - 1);
+  ASSERT_FALSE(receipt);
+  EXPECT_NE(receipt.error().message.find("an earlier signature covers it"), std::string::npos);
+}
+
+TEST_F(ReceiptOfOwnLedger, ASignatureTransactionHasTheRootItSignsAsLeaf)
+{
+  const auto receipt = make(signature);
+  ASSERT_TRUE(receipt) << receipt.error().describe();
+  EXPECT_TRUE(receipt->proof.empty());
+  EXPECT_FALSE(receipt->components);
+  EXPECT_EQ(receipt->txid(), std::nullopt);
+  auto tree = service.tree;
+  tree.truncate(signature);
+  EXPECT_EQ(receipt->leaf, tree.root());
+  EXPECT_TRUE(receipt->verify(service.service_cert));
+}
+
+TEST_F(ReceiptOfOwnLedger, ATransactionAfterTheSignatureIsRefused)
+{
+  EXPECT_FALSE(make_receipt(entry(signature), entry(signature - 7), service.secret));
+}
+
+TEST_F(ReceiptOfOwnLedger, AnotherTransactionWithThatSeqnoIsRefused)
+{
+  const auto other = encode_entry(service.secret, {2, signature - 1}, 0, {}, {}, {});
+  const auto receipt = make_receipt(parse_entry(other.bytes).value(), entry(signature), service.secret);
+  ASSERT_FALSE(receipt);
+  EXPECT_EQ(receipt.error().code, ErrorCode::corrupt);
+}
+
+TEST_F(ReceiptOfOwnLedger, TheWrongSecretIsRefusedInsteadOfDisclosingWrongEvidence)
+{
+  const auto receipt = make_receipt(entry(signature - 1), entry(signature), LedgerSecret::generate());
+  ASSERT_FALSE(receipt);
+  EXPECT_NE(receipt.error().message.find("ledger secret"), std::string::npos);
+}
+
+TEST_F(ReceiptOfOwnLedger, AnEntryThatIsNoSignatureCannotCoverAnything)
+{
+  EXPECT_FALSE(make_receipt(entry(signature - 2), entry(signature - 1), service.secret));
+}
+
+TEST_F(ReceiptOfOwnLedger, ClaimsAreCarriedAndEverySingleFieldIsBound)
+{
+  const auto claims = crypto::sha256("what the application claims");
+  service.write({{"public:app", {{"k", "v"}}}}, 0, claims);
+  signature = service.next().seqno;
+  service.sign();
+  const auto good = make(signature - 1).value();
+  EXPECT_EQ(good.components->claims_digest, claims);
+  ASSERT_TRUE(good.verify(service.service_cert));
+
+  const auto refused = [&](const std::string& step, const std::function<void(Receipt&)>& change)
+  {
+    auto receipt = good;
+    change(receipt);
+    const auto verified = receipt.verify(service.service_cert);
+    ASSERT_FALSE(verified) << step;
+    EXPECT_EQ(verified.error().code, ErrorCode::corrupt);
+    EXPECT_NE(verified.error().message.find("at the " + step), std::string::npos) << verified.error().message;
+  };
+  refused("signature", [](Receipt& r) { r.components->claims_digest->front() ^= 1; });
+  refused("signature", [](Receipt& r) { r.components->claims_digest.reset(); });
+  refused("signature", [](Receipt& r) { r.components->write_set_digest.back() ^= 1; });
+  refused(
+      "signature",
+      [](Receipt& r)
+      {
+        auto& digit = r.components->commit_evidence.back();
+        digit = digit == '0' ? '1' : '0';
+      });
+  refused("signature", [](Receipt& r) { r.proof.front().sibling[5] ^= 1; });
+  refused("signature", [](Receipt& r) { r.proof.front().sibling_is_left ^= true; });
+  refused("signature", [](Receipt& r) { r.proof.pop_back(); });
+  refused("signature", [](Receipt& r) { r.proof.push_back({true, {}}); });
+  refused("signature", [](Receipt& r) { r.signature.back() ^= 1; });
+  refused("signature", [](Receipt& r) { r.signature.clear(); });
+  refused("signature", [](Receipt& r) { r.cert.clear(); });
+  refused("signature", [](Receipt& r) { r.cert = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"; });
+  refused("leaf", [](Receipt& r) { r.components->commit_evidence = "ce:2.1:"; });
+  refused("leaf", [](Receipt& r) { r.leaf = Digest{}; });
+  refused("leaf", [](Receipt& r) { r.components.reset(); });
+  refused("node id", [](Receipt& r) { r.node_id.front() = r.node_id.front() == '0' ? '1' : '0'; });
+
+  const TestService stranger;
+  refused("signature", [&](Receipt& r) { r.cert = stranger.node_cert.pem(); });
+  refused(
+      "endorsement", [&](Receipt& r)
+      { r.cert = test_issue(service.node_key, "CN=node", stranger.service_key, stranger.service_cert).pem(); });
+  EXPECT_FALSE(good.verify(stranger.service_cert));
+}
+
+TEST_F(ReceiptOfOwnLedger, AfterARecoveryTheEndorsementsLeadToTheNewService)
+{
+  const auto new_key = crypto::KeyPair::generate(crypto::Curve::p384);
+  const auto new_service = test_ca(new_key, "CN=recovered service");
+  auto receipt = make(signature - 1).value();
+  EXPECT_FALSE(receipt.verify(new_service));
+
+  // What a recovered service answers: the old service's key, endorsed by the new one.
+  receipt.service_endorsements = {test_issue(service.service_key, "CN=service", new_key, new_service, true).pem()};
+  const auto verified = receipt.verify(new_service);
+  EXPECT_TRUE(verified) << verified.error().describe();
+  const auto back = Receipt::from_json(receipt.to_json());
+  ASSERT_TRUE(back) << back.error().describe();
+  EXPECT_EQ(back->service_endorsements, receipt.service_endorsements);
+  EXPECT_TRUE(back->verify(new_service));
+
+  EXPECT_FALSE(receipt.verify(service.service_cert)) << "the chain must end at the certificate given";
+  receipt.service_endorsements.push_back(receipt.service_endorsements.front());
+  EXPECT_FALSE(receipt.verify(new_service)) << "an endorsement that did not issue the one before";
+  receipt.service_endorsements = {"nothing"};
+  EXPECT_FALSE(receipt.verify(new_service));
+}
+
+TEST_F(ReceiptOfOwnLedger, TheV2FormIsRead)
+{
+  const auto receipt = make(signature - 1).value();
+  auto object = boost::json::parse(receipt.to_json()).as_object();
+  object["is_signature_transaction"] = false;
+  object["service_endorsements"] = boost::json::array();
+  const auto read = [](const boost::json::object& o) { return Receipt::from_json(boost::json::serialize(o)); };
+  ASSERT_TRUE(read(object)) << read(object).error().describe();
+  EXPECT_TRUE(read(object)->verify(service.service_cert));
+  object["is_signature_transaction"] = true;
+  EXPECT_FALSE(read(object));
+}
+
+TEST_F(ReceiptOfOwnLedger, KeysStandInAlphabeticalOrder)
+{
+  const auto json = make(signature - 1)->to_json();
+  std::size_t last = 0;
+  for (const auto* key :
+       {"{\"cert\":", "\"leaf_components\":{\"claims_digest\":", "\"commit_evidence\":", "\"write_set_digest\":",
+        "\"node_id\":", "\"proof\":[{", "\"signature\":"})
+  {
+    const auto at = json.find(key);
+    ASSERT_NE(at, std::string::npos) << key;
+    EXPECT_GE(at, last) << key;
+    last = at;
+  }
+}
+
+TEST(Receipt, MalformedTextIsRefusedNamingTheField)
+{
+  const Snapshot snapshot;
+  const auto original = boost::json::parse(snapshot.receipt).as_object();
+  const auto refused = [&](const std::string& naming, const std::function<void(boost::json::object&)>& change)
+  {
+    auto object = original;
+    change(object);
+    const auto receipt = Receipt::from_json(boost::json::serialize(object));
+    ASSERT_FALSE(receipt) << naming;
+    EXPECT_EQ(receipt.error().code, ErrorCode::invalid);
+    EXPECT_NE(receipt.error().describe().find(naming), std::string::npos) << receipt.error().describe();
+  };
+  using Object = boost::json::object;
+  for (const auto* field : {"signature", "node_id", "proof", "leaf_components"})
+  {
+    refused(field, [&](Object& o) { o.erase(field); });
+    refused(field, [&](Object& o) { o[field] = 7; });
+    refused(field, [&](Object& o) { o[field] = nullptr; });
+  }
+  for (const auto* field : {"write_set_digest", "commit_evidence"})
+    refused(field, [&](Object& o) { o["leaf_components"].as_object().erase(field); });
+  refused("claims_digest", [](Object& o) { o["leaf_components"].as_object()["claims_digest"] = "00"; });
+  refused("claims_digest", [](Object& o) { o["leaf_components"].as_object()["claims_digest"] = std::string(64, 'A'); });
+  refused(
+      "commit_evidence",
+      [](Object& o) { o["leaf_components"].as_object()["commit_evidence"] = std::string(2000, 'a'); });
+  refused("leaf", [](Object& o) { o["leaf"] = std::string(64, '0'); });
+  refused("cert", [](Object& o) { o["cert"] = std::string(100000, 'a'); });
+  refused("cert", [](Object& o) { o["cert"] = 1; });
+  refused("signature", [](Object& o) { o["signature"] = "no base64!"; });
+  refused(
+      "proof",
+      [](Object& o)
+      {
+        const auto step = o["proof"].as_array()[0];
+        o["proof"].as_array().resize(65, step);
+      });
+  refused(
+      "proof",
+      [](Object& o)
+      {
+        o["proof"].as_array()[0].as_object()["left"] = std::string(64, '0');
+        o["proof"].as_array()[0].as_object()["right"] = std::string(64, '0');
+      });
+  refused("proof", [](Object& o) { o["proof"].as_array()[0] = Object{{"up", std::string(64, '0')}}; });
+  refused("proof", [](Object& o) { o["proof"].as_array()[0] = Object{}; });
+  refused("proof", [](Object& o) { o["proof"].as_array()[0] = Object{{"left", "0"}}; });
+  refused("service_endorsements", [](Object& o) { o["service_endorsements"] = 1; });
+  refused("service_endorsements", [](Object& o) { o["service_endorsements"] = boost::json::array{1}; });
+  refused(
+      "service_endorsements",
+      [](Object& o) { o["service_endorsements"].emplace_array().resize(33, boost::json::value("x")); });
+  for (const std::string text : {"", "{", "[]", "null", "{}", "\xff", "{\"proof\":[]}"})
+    EXPECT_FALSE(Receipt::from_json(text)) << text;
+  EXPECT_FALSE(Receipt::from_json(std::string(2 << 20, ' ')));
+  EXPECT_FALSE(Receipt::from_json(std::string(100000, '[')));
+}
+}
+}
