@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "kv/inner.h"
 #include "kv/leaf.h"
+#include "kv/page_memory.h"
 
 #include <cstdlib>
 
@@ -17,14 +18,19 @@ Page::Page(unsigned level, std::size_t bytes)
 
 void* Page::allocate(std::size_t bytes)
 {
+  if (bytes == page_bytes)
+    return take_page_memory();
   void* const memory = std::malloc(bytes);
   CHECK(memory != nullptr, "the machine has memory for what its limits let in");
   return memory;
 }
 
-void Page::free(Page* page)
+void Page::free(Page* page, std::size_t bytes)
 {
-  std::free(page);
+  if (bytes == page_bytes)
+    give_page_memory(page);
+  else
+    std::free(page);
 }
 
 void Page::release(Page* page)
@@ -35,7 +41,7 @@ void Page::release(Page* page)
     return;
   if (!page->is_leaf())
     static_cast<Inner*>(page)->release_children();
-  free(page);
+  free(page, page->bytes());
 }
 
 Page* Page::copy() const

@@ -6,8 +6,9 @@
 
 namespace concordat::kv
 {
-/// Bytes of a page unless one entry alone needs more. With the 8 bytes that malloc adds, a page costs exactly 2 KiB.
-constexpr std::size_t page_bytes = 2040;
+/// Bytes of a page unless one entry alone needs more: an odd number of cache lines, so that the headers of all pages
+/// do not compete for the same few places in the caches.
+constexpr std::size_t page_bytes = 33 * 64;
 
 /// What leaves and inner pages have in common: one allocation that starts with a 16-byte header, goes on with an array
 /// of slots in key order that grows upwards, and ends with a heap of bytes that grows downwards.
@@ -61,7 +62,7 @@ protected:
   ~Page() = default;
 
   static void* allocate(std::size_t bytes);
-  static void free(Page* page);
+  static void free(Page* page, std::size_t bytes);
 
   char* at(std::size_t offset)
   {

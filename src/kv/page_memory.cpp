@@ -1,0 +1,153 @@
+#include "kv/page_memory.h"
+
+#include "base/check.h"
+
+#include <cstdlib>
+#include <mutex>
+#include <sys/mman.h>
+#include <utility>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define CONCORDAT_PLAIN_PAGES 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CONCORDAT_PLAIN_PAGES 1
+#endif
+#endif
+
+namespace concordat::kv
+{
+#ifdef CONCORDAT_PLAIN_PAGES
+// The sanitizer sees every page by itself, and every use of one that was given back.
+void* take_page_memory()
+{
+  void* const memory = std::malloc(page_bytes);
+  CHECK(memory != nullptr, "the machine has memory for what its limits let in");
+  return memory;
+}
+
+void give_page_memory(void* memory)
+{
+  std::free(memory);
+}
+#else
+namespace
+{
+/// A page that is not in use.
+struct Free
+{
+  Free* next;       ///< in the same bundle
+  Free* bundle;     ///< the next bundle; only in the first page of one
+  unsigned entries; ///< of the bundle; only in its first page
+};
+
+constexpr unsigned bundle_pages = 64;
+constexpr std::size_t region_bytes = std::size_t{64} << 20;
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+/// What all threads share: bundles of free pages, and the region that new ones are cut from.
+class Central
+{
+public:
+  Free* take()
+  {
+    const std::lock_guard lock(mutex_);
+    if (!bundles_)
+      return cut();
+    return std::exchange(bundles_, bundles_->bundle);
+  }
+  void give(Free* bundle)
+  {
+    const std::lock_guard lock(mutex_);
+    bundle->bundle = std::exchange(bundles_, bundle);
+  }
+
+private:
+  Free* cut()
+  {
+    if (static_cast<std::size_t>(end_ - at_) < bundle_pages * page_bytes)
+      add_region();
+    Free* bundle = nullptr;
+    for (unsigned i = 1; i <= bundle_pages; ++i, at_ += page_bytes)
+      bundle = new (at_) Free{bundle, nullptr, i};
+    return bundle;
+  }
+  void add_region()
+  {
+    void* const memory =
+        mmap(nullptr, region_bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED, "the machine has memory for what its limits let in");
+    const auto misplaced = reinterpret_cast<std::uintptr_t>(memory) % huge_page;
+    at_ = static_cast<char*>(memory) + (misplaced == 0 ? 0 : huge_page - misplaced);
+    end_ = at_ + region_bytes;
+    // Only a wish: where the kernel has none to give, small pages do.
+    madvise(at_, region_bytes, MADV_HUGEPAGE);
+  }
+
+  std::mutex mutex_;
+  Free* bundles_ = nullptr;
+  char* at_ = nullptr;
+  char* end_ = nullptr;
+};
+
+Central& central()
+{
+  // Never destroyed: trees of static life time give their pages back after everything else has gone.
+  static auto* const only = new Central;
+  return *only;
+}
+
+/// One thread's free pages: a bundle in use, and possibly a full one, so that a thread that takes and gives in turns
+/// at the edge of a bundle does not go to the others each time. Without a destructor, for threads that end.
+struct Local
+{
+  Free* current;
+  Free* full;
+  bool ended;
+};
+thread_local constinit Local local{nullptr, nullptr, false};
+
+/// Hands a thread's free pages to the others when it ends.
+struct Ending
+{
+  ~Ending()
+  {
+    for (Free* const bundle : {local.current, local.full})
+      if (bundle)
+        central().give(bundle);
+    local = {nullptr, nullptr, true};
+  }
+  /// Makes sure that the thread has one of these.
+  void arm() {}
+};
+thread_local Ending ending;
+}
+
+void* take_page_memory()
+{
+  if (!local.current) [[unlikely]]
+  {
+    ending.arm();
+    local.current = local.full ? std::exchange(local.full, nullptr) : central().take();
+  }
+  return std::exchange(local.current, local.current->next);
+}
+
+void give_page_memory(void* memory)
+{
+  Free* bundle = local.current;
+  if (!bundle || bundle->entries == bundle_pages) [[unlikely]]
+  {
+    ending.arm();
+    if (bundle && local.full)
+      central().give(local.full);
+    if (bundle)
+      local.full = bundle;
+    bundle = nullptr;
+  }
+  local.current = new (memory) Free{bundle, nullptr, bundle ? bundle->entries + 1 : 1};
+  if (local.ended) [[unlikely]]
+    central().give(std::exchange(local.current, nullptr));
+}
+#endif
+}
