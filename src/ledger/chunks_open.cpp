@@ -4,6 +4,7 @@
 #include "ledger/chunk_name.h"
 #include "ledger/chunks.h"
 #include "ledger/entry.h"
+#include "ledger/torn_tail.h"
 
 #include <algorithm>
 
@@ -13,6 +14,7 @@ namespace
 {
 /// What a file is called while it is written again. Every reader skips it if a crash leaves it behind.
 constexpr std::string_view rewrite_suffix = ".rewrite.ignored";
+constexpr std::uint64_t max_tail_size = std::uint64_t{1} << 30;
 constexpr std::uint64_t copy_size = std::uint64_t{4} << 20;
 
 /// What stands in an uncommitted file.
@@ -191,8 +193,27 @@ private:
       if (scanned->positions.empty() && !is_last)
         return corrupt(name, "it holds no whole entry, but other files follow");
       next_ = scanned->last() + 1;
+      if (auto torn = check_tail(*scanned); !torn)
+        return torn;
       kept_.push_back(std::move(*scanned));
     }
+    return {};
+  }
+
+  /// What follows the last whole entry may be cut only if it was never acknowledged.
+  Result<void> check_tail(const Scanned& scanned)
+  {
+    if (scanned.complete || scanned.ends_chunk || scanned.size <= scanned.end)
+      return {};
+    if (scanned.size - scanned.end > max_tail_size)
+      return corrupt(scanned.name, scanned.stopped_because + ", and more follows than a batch can have");
+    const auto tail = scanned.file->read_at(scanned.end, static_cast<std::size_t>(scanned.size - scanned.end));
+    if (!tail)
+      return fail("cannot read the ledger file '" + scanned.name + "'", tail.error());
+    if (acknowledged_after(*tail, next_))
+      return corrupt(
+          scanned.name, scanned.stopped_because + "; entry " + std::to_string(next_) +
+                            " is damaged, and transactions after it were acknowledged");
     return {};
   }
 
