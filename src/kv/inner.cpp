@@ -45,7 +45,7 @@ Inner* Inner::copy() const
   for (unsigned i = 0; i < count_; ++i)
   {
     slots()[i].child->retain();
-    if (slots()[i].size == outside)
+    if (slots()[i].size == is_outside)
       outside_at(i)->references.fetch_add(1, std::memory_order_relaxed);
   }
   return page;
@@ -72,7 +72,7 @@ Inner::Outside* Inner::outside_at(unsigned slot) const
 std::string_view Inner::separator(unsigned slot) const
 {
   const auto& s = slots()[slot];
-  if (s.size != outside) [[likely]]
+  if (s.size != is_outside) [[likely]]
     return {at(s.offset), s.size};
   const auto* const o = outside_at(slot);
   return {o->bytes(), o->size};
@@ -95,15 +95,15 @@ unsigned Inner::find(std::string_view key) const
 
 bool Inner::insert(unsigned slot, std::string_view separator, Page* child)
 {
-  const bool is_outside = separator.size() > longest_inline;
-  const auto size = is_outside ? outside : static_cast<std::uint16_t>(separator.size());
+  const bool long_one = separator.size() > longest_inline;
+  const auto size = long_one ? is_outside : static_cast<std::uint16_t>(separator.size());
   const std::size_t stored = stored_bytes(size);
   if (slots_end() + sizeof(Slot) + stored > heap_ + std::size_t{garbage_})
     return false;
   if (slots_end() + sizeof(Slot) + stored > heap_)
     compact();
   heap_ = static_cast<std::uint16_t>(heap_ - stored);
-  if (is_outside)
+  if (long_one)
   {
     const Outside* const pointer = Outside::make(separator);
     std::memcpy(at(heap_), &pointer, sizeof pointer);
@@ -119,7 +119,7 @@ bool Inner::insert(unsigned slot, std::string_view separator, Page* child)
 void Inner::drop_separator(unsigned slot)
 {
   auto& s = slots()[slot];
-  if (s.size == outside)
+  if (s.size == is_outside)
     Outside::release(outside_at(slot));
   garbage_ = static_cast<std::uint16_t>(garbage_ + stored_bytes(s.size));
   s.size = 0;
@@ -200,7 +200,7 @@ std::size_t Inner::outside_bytes() const
 {
   std::size_t sum = 0;
   for (unsigned i = 0; i < count_; ++i)
-    if (slots()[i].size == outside)
+    if (slots()[i].size == is_outside)
       sum += sizeof(Outside) + outside_at(i)->size;
   return sum;
 }

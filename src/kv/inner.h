@@ -86,9 +86,9 @@ private:
   {
     Page* child;
     std::uint16_t offset; ///< of the separator, or of the pointer to it
-    std::uint16_t size;   ///< `outside` if there is a pointer
+    std::uint16_t size;   ///< `is_outside` if there is a pointer
   };
-  static constexpr std::uint16_t outside = 0xffff;
+  static constexpr std::uint16_t is_outside = 0xffff;
 
   explicit Inner(unsigned level) : Page(level, page_bytes) {}
 
@@ -106,7 +106,7 @@ private:
   }
   static std::size_t stored_bytes(std::uint16_t size)
   {
-    return size == outside ? sizeof(Outside*) : size;
+    return size == is_outside ? sizeof(Outside*) : size;
   }
   Outside* outside_at(unsigned slot) const;
   /// Gives up the separator of a slot, which then is empty.

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "kv/store.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace concordat::kv::test
+{
+inline constexpr auto map = "public:records";
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+inline Result<Seqno> commit(Store& store, const std::unique_ptr<WriteTransaction>& tx)
+{
+  return store.commit(*tx, {});
+}
+
+/// Writes in a transaction of its own, over the head; later ones begin behind it.
+inline void write(Store& store, std::string_view name, const Pairs& puts)
+{
+  const auto tx = store.begin_fresh();
+  for (const auto& [key, value] : puts)
+    tx->put(name, key, value);
+  ASSERT_TRUE(commit(store, tx));
+  store.begin_fresh();
+}
+
+inline Pairs all(Cursor& cursor)
+{
+  Pairs found;
+  while (cursor.next())
+    found.emplace_back(cursor.key(), cursor.value());
+  return found;
+}
+
+inline bool refused(const Result<Seqno>& result)
+{
+  return !result && result.error().code == ErrorCode::conflict;
+}
+}
