@@ -29,6 +29,9 @@ test_packages=(clang-19 libclang-rt-19-dev lld-19 python3 python3-pytest python3
 demo_packages=(python3)
 bench_packages=(postgresql-15 postgresql-client-15 python3 python3-cryptography)
 
+# Lets the compiler cache serve every checkout on the machine.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+
 # build PRESET TARGET...: configures when needed and builds.
 build() {
   local preset=$1
