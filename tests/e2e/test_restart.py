@@ -1,0 +1,375 @@
+"""What a node does when it comes back, and what it refuses to start from."""
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+import ledger_file
+from node import DAEMON, PATIENCE, merge
+
+VALUES = {f"K{number:03}": f"V{number}" for number in range(40)}
+
+
+def fill(node):
+    with node.member(0).session() as session:
+        for lei, nace in VALUES.items():
+            assert session.post("/app/ingest", b'{"lei":"%s","nace":"%s"}' % (lei.encode(), nace.encode())).status == 200
+    assert node.member(1).ingest([{"lei": lei, "nace": nace} for lei, nace in VALUES.items()]).status == 200
+
+
+def insist_filled(node):
+    for index in (0, 1):
+        assert {found["lei"]: found["nace"] for found in node.member(index).report()} == VALUES
+
+
+@pytest.fixture
+def filled(make_node):
+    """A stopped node with data, over several ledger files; its ledger is about to be damaged."""
+    node = make_node(damaged=True, changes={"ledger": {"chunk_size": "30KB"}})
+    fill(node)
+    node.stop()
+    assert len(node.ledger_files()) > 2
+    return node
+
+
+# --- coming back
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGINT", "SIGKILL"])
+def test_a_node_comes_back_with_all_data_in_a_higher_view(make_node, end):
+    node = make_node(changes={"ledger": {"chunk_size": "20KB"}})
+    fill(node)
+    certificate, identity = node.service_certificate.read_text(), node.client().get("/node/state").json()["node_id"]
+    for _ in range(3):
+        view, seqno = node.commit()
+        node.process.send_signal(getattr(signal, end))
+        code = node.process.wait(PATIENCE)
+        assert code == (-signal.SIGKILL if end == "SIGKILL" else 0)
+        node.launch()
+        insist_filled(node)
+        assert node.view() > view and node.commit() > (view, seqno)
+        assert node.service_certificate.read_text() == certificate
+        assert node.client().get("/node/state").json()["node_id"] == identity
+        assert node.member(2).ingest({"lei": "after", "nace": "restart"}).status == 200
+    assert node.client().get("/node/network").json()["recovery_count"] == 0
+
+
+def test_what_was_submitted_before_an_orderly_stop_is_answered_or_absent(make_node):
+    node = make_node()
+    answers = []
+    with node.member(0).session() as session:
+        while len(answers) < 50:
+            answers.append(session.post("/app/ingest", b'{"lei":"K%d","nace":"V"}' % len(answers)))
+    assert all(answer.status == 200 for answer in answers)
+    node.restart()
+    assert len(node.member(0).report()) == 50
+
+
+def test_the_pid_file_is_there_while_the_node_runs(make_node):
+    node = make_node()
+    assert (node.home / "node.pid").read_text() == f"{node.process.pid}\n"
+    node.stop()
+    assert not (node.home / "node.pid").exists()
+
+
+def test_a_node_that_moved_to_another_address_says_so(make_node):
+    node = make_node(changes={"network": {"rpc_interfaces": {"main": {"bind_address": "127.0.0.1:0"}}}})
+    first = node.address
+    node.stop()
+    merge(node.configuration, {"network": {"rpc_interfaces": {"main": {"bind_address": "127.0.0.2:0"}}}})
+    node.write_configuration()
+    node.launch()
+    assert node.address != first
+    record = node.client().get("/node/network/nodes/self").json()
+    assert record["rpc_interfaces"]["main"]["published_address"] == node.address
+    assert node.client().get("/app/commit").status == 200, "its certificate names the new address"
+
+
+def test_data_of_members_is_read_once_and_kept(make_node):
+    """The configuration's members are those of the creation; files that go later are not missed."""
+    node = make_node()
+    fill(node)
+    node.stop()
+    for member in node.members[2:]:
+        member.certificate_file.unlink()
+    node.launch()
+    insist_filled(node)
+
+
+# --- configuration
+
+def check(node, changes):
+    merge(node.configuration, changes)
+    node.write_configuration()
+    return subprocess.run([DAEMON, "--config", "config.json", "--check"], cwd=node.home, capture_output=True, text=True)
+
+
+def test_a_good_configuration_passes_the_check_and_nothing_is_begun(make_node):
+    node = make_node(start=False)
+    before = sorted(path.name for path in node.home.iterdir())
+    done = check(node, {})
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in node.home.iterdir()) == before
+
+
+MAIN = {"bind_address": "127.0.0.1:0"}
+
+
+@pytest.mark.parametrize("changes, path", [
+    ({"colour": "red"}, "colour"),
+    ({"network": {"colour": "red"}}, "network.colour"),
+    ({"network": {"rpc_interfaces": {"main": {"bind_adress": "127.0.0.1:1"}}}}, "network.rpc_interfaces.main.bind_adress"),
+    ({"network": {"rpc_interfaces": {"main": {"bind_address": None}}}}, "network.rpc_interfaces.main.bind_address"),
+    ({"network": {"rpc_interfaces": {"main": {"bind_address": 8000}}}}, "network.rpc_interfaces.main.bind_address"),
+    ({"network": {"rpc_interfaces": {"main": {"max_open_sessions_soft": -1}}}},
+     "network.rpc_interfaces.main.max_open_sessions_soft"),
+    ({"network": {"rpc_interfaces": {"main": {"http_configuration": {"max_body_size": "1 parsec"}}}}},
+     "network.rpc_interfaces.main.http_configuration.max_body_size"),
+    ({"network": {"rpc_interfaces": {"main": {"accepted_endpoints": ["("]}}}},
+     "network.rpc_interfaces.main.accepted_endpoints"),
+    ({"network": None}, "network"),
+    ({"command": {"type": "Begin"}}, "command.type"),
+    ({"command": {"start": {"members": None}}}, "command.start.members"),
+    ({"command": {"start": {"members": [{"certificate": "x"}]}}}, "command.start.members"),
+    ({"command": {"start": {"service_configuration": {"recovery_threshold": "two"}}}},
+     "command.start.service_configuration.recovery_threshold"),
+    ({"ledger": {"chunk_size": "5 MB or so"}}, "ledger.chunk_size"),
+    ({"ledger": {"chunk_size": "0B"}}, "ledger.chunk_size"),
+    ({"node_certificate": {"curve_id": "P-256"}}, "node_certificate.curve_id"),
+    ({"idle_connection_timeout": "soon"}, "idle_connection_timeout"),
+    ({"worker_threads": 1.5}, "worker_threads"),
+    ({"concordat": {"open_service": "yes"}}, "concordat.open_service"),
+    ({"concordat": {"users": [{"certificate_file": 1}]}}, "concordat.users"),
+    ({"concordat": {"application": {"vote_treshold": 3}}}, "vote_treshold"),
+    ({"concordat": {"application": {"vote_threshold": 0}}}, "vote_threshold"),
+    ({"concordat": {"application": []}}, "concordat.application")])
+def test_a_configuration_that_is_wrong_is_refused_by_the_path_of_its_key(make_node, changes, path):
+    node = make_node(start=False)
+    done = check(node, changes)
+    assert done.returncode == 1 and path in done.stderr and "config.json" in done.stderr, done
+    assert path in node.refuses_to_start()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"network": ' + "[" * 100])
+def test_a_configuration_that_is_no_json_object_is_refused(make_node, text):
+    node = make_node(start=False)
+    (node.home / "config.json").write_text(text)
+    assert "config.json" in node.refuses_to_start()
+
+
+def test_a_configuration_that_is_missing_is_named(make_node):
+    node = make_node(start=False)
+    (node.home / "config.json").unlink()
+    assert "config.json" in node.refuses_to_start()
+
+
+@pytest.mark.parametrize("what", ["missing", "nonsense"])
+def test_a_members_certificate_that_cannot_be_used_is_named(make_node, what):
+    node = make_node(start=False)
+    certificate = node.members[1].certificate_file
+    certificate.write_text("nonsense") if what == "nonsense" else certificate.unlink()
+    assert certificate.name in node.refuses_to_start()
+
+
+def test_an_address_that_is_taken_is_named(make_node, service):
+    node = make_node(start=False, changes={"network": {"rpc_interfaces": {"main": {"bind_address": service.address}}}})
+    assert service.address in node.refuses_to_start()
+
+
+def test_a_second_node_on_the_same_directories_is_refused_and_the_first_goes_on(make_node):
+    node = make_node()
+    fill(node)
+    merge(node.configuration, {"network": {"rpc_interfaces": {"main": {"bind_address": "127.0.0.1:0"}}}})
+    node.write_configuration()
+    second = subprocess.run([DAEMON, "--config", "config.json"], cwd=node.home, capture_output=True, text=True,
+                            timeout=PATIENCE)
+    assert second.returncode == 1 and "another node is running" in second.stderr, second
+    insist_filled(node)
+    assert node.member(0).ingest({"lei": "K000", "nace": "V0"}).status == 200
+    assert (node.home / "node.pid").read_text() == f"{node.process.pid}\n"
+
+
+# --- sealed files
+
+@pytest.mark.parametrize("name", ["identity.sealed", "consensus.sealed"])
+@pytest.mark.parametrize("damage", ["first byte", "middle", "last byte", "shorter", "empty", "nonsense"])
+def test_a_sealed_file_that_was_tampered_with_is_refused_by_name(filled, name, damage):
+    path = filled.home / "sealed" / name
+    data = bytearray(path.read_bytes())
+    if damage in ("first byte", "middle", "last byte"):
+        data[{"first byte": 0, "middle": len(data) // 2, "last byte": -1}[damage]] ^= 1
+    else:
+        data = {"shorter": data[:-1], "empty": b"", "nonsense": b"nonsense" * 100}[damage]
+    path.write_bytes(bytes(data))
+    before = {file.name: file.read_bytes() for file in filled.ledger.iterdir()}
+    assert name in filled.refuses_to_start()
+    assert {file.name: file.read_bytes() for file in filled.ledger.iterdir()} == before
+
+
+def test_sealed_files_do_not_stand_in_for_each_other(filled):
+    sealed = filled.home / "sealed"
+    shutil.copy(sealed / "consensus.sealed", sealed / "identity.sealed")
+    assert "identity.sealed" in filled.refuses_to_start()
+
+
+def test_another_sealing_key_opens_nothing(filled):
+    (filled.home / "sealing.key").write_bytes(b"k" * 32)
+    assert "sealed" in filled.refuses_to_start()
+
+
+def test_a_lost_sealing_key_is_not_replaced_silently(filled):
+    """A new key would be made, and then opens nothing."""
+    (filled.home / "sealing.key").unlink()
+    assert "sealed" in filled.refuses_to_start()
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o604])
+def test_a_sealing_key_that_others_may_read_is_refused(filled, mode):
+    (filled.home / "sealing.key").chmod(mode)
+    said = filled.refuses_to_start()
+    assert "sealing.key" in said and "chmod 600" in said
+    (filled.home / "sealing.key").chmod(0o600)
+    filled.launch()
+    insist_filled(filled)
+
+
+def test_secret_files_are_readable_by_their_owner_only(make_node):
+    node = make_node()
+    for path in [node.home / "sealing.key", *(node.home / "sealed").iterdir(), *node.ledger.iterdir()]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_an_older_copy_of_the_consensus_state_is_refused(make_node):
+    node = make_node(damaged=True)
+    fill(node)
+    node.stop()
+    sealed = node.home / "sealed" / "consensus.sealed"
+    older = sealed.read_bytes()
+    node.launch()
+    assert node.member(0).ingest({"lei": "K000", "nace": "V0"}).status == 200
+    node.stop()
+    sealed.write_bytes(older)
+    assert "older copy" in node.refuses_to_start()
+
+
+def test_a_lost_consensus_state_is_refused(filled):
+    (filled.home / "sealed" / "consensus.sealed").unlink()
+    filled.refuses_to_start()
+
+
+# --- ledger files
+
+def first_acknowledged_record(node):
+    """The file and entry of a write to a private table, long before the end of the ledger."""
+    for path in node.ledger_files():
+        for entry in ledger_file.entries(path):
+            if entry.private_size > 0:
+                return path, entry
+    raise AssertionError("no entry with a private part")
+
+
+PLACES = {"version": lambda entry: entry.offset, "flags": lambda entry: entry.offset + 1,
+          "size": lambda entry: entry.offset + 2, "high size": lambda entry: entry.offset + 6,
+          "tag": lambda entry: entry.offset + 8, "seqno": lambda entry: entry.offset + 24,
+          "view": lambda entry: entry.offset + 32, "public length": lambda entry: entry.offset + 36,
+          "public part": lambda entry: entry.offset + 44, "private part": lambda entry: entry.end - 1}
+
+
+@pytest.mark.parametrize("where", ["in a committed file", "in the open file"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_bit_flipped_in_an_acknowledged_entry_is_refused(make_node, place, where):
+    changes = {"ledger": {"chunk_size": "30KB"}} if where == "in a committed file" else {}
+    node = make_node(damaged=True, changes=changes)
+    fill(node)
+    node.stop()
+    path, entry = first_acknowledged_record(node)
+    assert path.name.endswith(".committed") == (where == "in a committed file")
+    ledger_file.flip(path, PLACES[place](entry))
+    before = {file.name: file.read_bytes() for file in node.ledger.iterdir()}
+    assert "ledger" in node.refuses_to_start()
+    assert {file.name: file.read_bytes() for file in node.ledger.iterdir()} == before, "evidence is left as it is"
+    assert node.verify_ledger().returncode == 4
+    ledger_file.flip(path, PLACES[place](entry))
+    node.launch()
+    insist_filled(node)
+
+
+@pytest.mark.parametrize("which", [0, 1, -2])
+def test_a_ledger_file_that_is_missing_is_refused(filled, which):
+    filled.ledger_files()[which].unlink()
+    assert "ledger" in filled.refuses_to_start()
+
+
+def test_a_lost_ledger_is_refused_and_not_begun_anew(filled):
+    for path in filled.ledger_files():
+        path.unlink()
+    said = filled.refuses_to_start()
+    assert "ledger" in said and "empty" in said
+    filled.ledger.rmdir()
+    filled.refuses_to_start()
+
+
+def test_a_ledger_without_its_identity_is_refused(filled):
+    shutil.rmtree(filled.home / "sealed")
+    said = filled.refuses_to_start()
+    assert "ledger" in said and "identity" in said
+    assert filled.ledger_files(), "nothing of it is removed"
+
+
+@pytest.mark.parametrize("tail", [b"\0", b"\1", b"\1\0\x40\0\0\0\0\0half of an entry", b"\0" * 5000, b"garbage" * 1000])
+def test_a_torn_tail_is_cut_and_said(make_node, tail):
+    node = make_node()
+    fill(node)
+    node.kill()
+    last = node.ledger_files()[-1]
+    with last.open("ab") as file:
+        file.write(tail)
+    before = len(node.log())
+    node.launch()
+    said = node.log()[before:]
+    assert "torn tail" in said and str(len(tail)) in said and last.name in said
+    insist_filled(node)
+    assert node.member(0).ingest({"lei": "K000", "nace": "V0"}).status == 200
+    node.restart()
+    insist_filled(node)
+
+
+def test_whole_entries_that_no_signature_covers_are_cut_and_said(make_node):
+    """A crash between writing a batch and answering it may leave its first entries: nobody was told of them."""
+    node = make_node()
+    fill(node)
+    view, seqno = node.commit()
+    node.member(2).ingest({"lei": "unanswered", "nace": "V"})
+    node.kill()
+    last = node.ledger_files()[-1]
+    batch = [entry for entry in ledger_file.entries(last) if entry.seqno > seqno]
+    assert len(batch) == 2
+    with last.open("r+b") as file:
+        file.truncate(batch[0].end)
+    before = len(node.log())
+    node.launch()
+    assert "never acknowledged" in node.log()[before:]
+    insist_filled(node)
+    assert node.member(2).get("/app/report").status == 400
+    assert node.view() > view
+
+
+def test_a_first_start_that_was_killed_at_any_moment_is_begun_again(make_node, seed):
+    """Until the service is created nothing has been promised to anybody; afterwards it is the same service."""
+    moments = random.Random(seed)
+    began = time.monotonic()
+    make_node().stop()
+    whole = time.monotonic() - began
+    for _ in range(12):
+        node = make_node(start=False)
+        for _ in range(2):
+            node.launch(wait=False)
+            time.sleep(moments.uniform(0, whole))
+            node.kill()
+        node.launch()
+        assert node.member(0).ingest({"lei": "K", "nace": "V"}).status == 200
+        node.restart()
+        assert node.member(0).report()[0]["nace"] == "V"
+        node.stop()
