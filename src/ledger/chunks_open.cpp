@@ -96,8 +96,8 @@ private:
         uncommitted_.emplace_back(*parsed, name);
     }
     const auto by_first = [](const auto& a, const auto& b) { return a.first.first < b.first.first; };
-    std::ranges::stable_sort(committed_, by_first);
-    std::ranges::stable_sort(uncommitted_, by_first);
+    std::ranges::sort(committed_, by_first);
+    std::ranges::sort(uncommitted_, by_first);
     return {};
   }
 

@@ -18,7 +18,6 @@ constexpr std::size_t domain_at = domain_size_at + 8;
 /// Type, version, claims, evidence and max conflict version of a type 4 entry.
 constexpr std::size_t domain_head_size = 1 + 8 + 32 + 32 + 8;
 
-constexpr std::uint8_t type_write_set = 0;
 constexpr std::uint8_t type_snapshot = 1;
 constexpr std::uint8_t type_claims = 2;
 constexpr std::uint8_t type_evidence = 3;
