@@ -1,6 +1,6 @@
 #include "node/callers.h"
 
-#include "crypto/client.h"
+#include "crypto/certificate.h"
 #include "node/json.h"
 #include "node/tables.h"
 
@@ -69,7 +69,7 @@ std::expected<Caller, std::string> try_policy(
 {
   if (policy == AuthPolicy::no_auth)
     return Caller{};
-  if (session.client_client.empty())
+  if (session.client_certificate.empty())
     return std::unexpected("No caller certificate was given");
   auto& client = client_of(session);
   if (!client.readable)
@@ -80,13 +80,13 @@ std::expected<Caller, std::string> try_policy(
     case AuthPolicy::member_cert:
       if (!state.has(tables::member_certs, client.id))
         return std::unexpected("The caller is not a known member");
-      return caller_with_data(certificate, policy, state, tables::member_info, "member_data");
+      return caller_with_data(client, policy, state, tables::member_info, "member_data");
     case AuthPolicy::user_cert:
       if (!state.has(tables::user_certs, client.id))
         return std::unexpected("The caller is not a known user");
       if (!client.valid_at(unix_seconds))
         return std::unexpected("The caller's certificate is not valid now");
-      return caller_with_data(certificate, policy, state, tables::user_info, "user_data");
+      return caller_with_data(client, policy, state, tables::user_info, "user_data");
     case AuthPolicy::any_cert:
       if (!client.valid_at(unix_seconds))
         return std::unexpected("The caller's certificate is not valid now");

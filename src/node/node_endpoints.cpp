@@ -259,12 +259,12 @@ bool is_open(ReadTransaction& state)
 
 bool OpenFlag::operator()(ReadTransaction& state)
 {
-  const auto version = state.version(tables::service_info, ledger::single_key).value_or(0);
+  const auto written = state.version(tables::service_info, ledger::single_key).value_or(0);
   const auto known = known_.load(std::memory_order_relaxed);
-  if (version != 0 && known >> 1 == version)
+  if (written != 0 && known >> 1 == written)
     return (known & 1) != 0;
   const bool open = is_open(state);
-  known_.store(version << 1 | (open ? 1 : 0), std::memory_order_relaxed);
+  known_.store(written << 1 | (open ? 1 : 0), std::memory_order_relaxed);
   return open;
 }
 
