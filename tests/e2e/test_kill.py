@@ -122,6 +122,13 @@ def insist_promises_are_kept(node, writers):
 def kill_again_and_again(folder, kills, seed):
     randomness = random.Random(seed)
     node = Node(folder, changes={"ledger": {"chunk_size": f"{randomness.choice([10, 50, 1000])}KB"}})
+    try:
+        return kill_node_again_and_again(node, kills, randomness)
+    finally:
+        node.kill()
+
+
+def kill_node_again_and_again(node, kills, randomness):
     writers = [Writer(index % 3, f"writer{index}", random.Random(randomness.getrandbits(64))) for index in range(5)]
     node.launch()
     view, torn = node.view(), 0

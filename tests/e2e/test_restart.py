@@ -362,7 +362,7 @@ def test_a_first_start_that_was_killed_at_any_moment_is_begun_again(make_node, s
     began = time.monotonic()
     make_node().stop()
     whole = time.monotonic() - began
-    for _ in range(12):
+    for _ in range(8):
         node = make_node(start=False)
         for _ in range(2):
             node.launch(wait=False)
