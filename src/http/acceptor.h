@@ -2,10 +2,8 @@
 
 #include "concordat/error.h"
 #include "http/interface_state.h"
+#include "http/socket.h"
 #include "http/worker.h"
-
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -33,7 +31,7 @@ private:
   std::shared_ptr<InterfaceState> interface_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
   std::size_t next_ = 0;
-  boost::asio::ip::tcp::acceptor acceptor_;
-  boost::asio::steady_timer pause_;
+  ListeningSocket acceptor_;
+  Timer pause_;
 };
 }

@@ -1,6 +1,7 @@
 #include "http/client_connection.h"
 
 #include "http/address.h"
+#include "http/socket_bio.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -289,7 +290,10 @@ Result<void> ClientConnector::shake_hands(int socket, SSL* ssl) const
   const bool set = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(check, host_.c_str()) == 1
                          : X509_VERIFY_PARAM_set1_host(check, host_.c_str(), host_.size()) == 1 &&
                                SSL_set_tlsext_host_name(ssl, host_.c_str()) == 1;
-  if (!set || SSL_set_fd(ssl, socket) != 1)
+  BIO* const bio = new_socket_bio(socket);
+  if (bio != nullptr)
+    SSL_set_bio(ssl, bio, bio);
+  if (!set || bio == nullptr)
     return fail(ErrorCode::internal, "cannot prepare a TLS connection: " + take_openssl_error());
 
   const auto error = drive(ssl, socket, options_.timeout_ms, [&] { return SSL_connect(ssl); });

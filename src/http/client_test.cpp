@@ -249,6 +249,17 @@ TEST(Client, ReadsARefusalThoughItsBodyIsNotSent)
   EXPECT_EQ(answer->status, 413);
 }
 
+TEST(Client, SurvivesAServerThatStopsReading)
+{
+  Limits limits;
+  limits.max_body_size = 1000;
+  Network network(echo, limits);
+  const auto before = std::signal(SIGPIPE, SIG_DFL);
+  const auto answer = network.client()->send("POST", "/", {}, std::string(64 << 20, 'x'));
+  std::signal(SIGPIPE, before);
+  EXPECT_TRUE(answer ? answer->status == 413 : answer.error().code == ErrorCode::unavailable);
+}
+
 TEST(Client, HeadHasNoBody)
 {
   Network network(echo);
@@ -338,12 +349,20 @@ TEST(ResponseParser, LimitsHold)
   options.max_head_size = 100;
   EXPECT_EQ(parse("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n", options).error().code, ErrorCode::limit);
   EXPECT_EQ(parse("HTTP/1.1 200 OK\r\nx: " + std::string(200, 'v'), options).error().code, ErrorCode::limit);
+  std::string many = "HTTP/1.1 200 OK\r\n";
+  for (int i = 0; i < 50; ++i)
+    many += "x: y\r\n";
+  EXPECT_EQ(parse(many, options).error().code, ErrorCode::limit);
+  EXPECT_EQ(
+      parse("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\n", options).error().code, ErrorCode::limit);
   EXPECT_EQ(parse("HTTP/1.1 200 OK\r\n\r\n01234567890", options, true).error().code, ErrorCode::limit);
 }
 
 TEST(ResponseParser, WhatIsNoHttpIsCorrupt)
 {
   EXPECT_EQ(parse("SSH-2.0-OpenSSH\r\n\r\n").error().code, ErrorCode::corrupt);
+  EXPECT_EQ(parse("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n").error().code, ErrorCode::corrupt);
+  EXPECT_EQ(parse("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxx\r\n").error().code, ErrorCode::corrupt);
   EXPECT_EQ(parse("HTTP/1.1 abc OK\r\n\r\n").error().code, ErrorCode::corrupt);
 }
 }

@@ -36,7 +36,7 @@ bool over(Connection::Clock::time_point now, Connection::Clock::time_point since
 }
 }
 
-Connection::Connection(Worker& worker, asio::ip::tcp::socket socket, SessionSlot slot, const SslContext& identity)
+Connection::Connection(Worker& worker, Socket socket, SessionSlot slot, const SslContext& identity)
     : worker_(worker),
       socket_(std::move(socket)),
       slot_(std::move(slot)),
@@ -185,6 +185,8 @@ void Connection::received(std::string_view ciphertext)
     const auto used = pending_.empty() ? process(plaintext) : 0;
     if (!closing_)
       pending_.append(plaintext.substr(used));
+    if (tls_.is_drained())
+      return;
   }
 }
 

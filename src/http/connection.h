@@ -4,9 +4,8 @@
 #include "http/mailbox.h"
 #include "http/parser.h"
 #include "http/server.h"
+#include "http/socket.h"
 #include "http/tls.h"
-
-#include <boost/asio/ip/tcp.hpp>
 
 #include <array>
 #include <chrono>
@@ -30,7 +29,7 @@ class Connection : public std::enable_shared_from_this<Connection>
 public:
   using Clock = std::chrono::steady_clock;
 
-  Connection(Worker& worker, boost::asio::ip::tcp::socket socket, SessionSlot slot, const SslContext& identity);
+  Connection(Worker& worker, Socket socket, SessionSlot slot, const SslContext& identity);
 
   std::uint64_t id() const
   {
@@ -77,7 +76,7 @@ private:
   void continue_later();
 
   Worker& worker_;
-  boost::asio::ip::tcp::socket socket_;
+  Socket socket_;
   std::optional<SessionSlot> slot_;
   std::shared_ptr<InterfaceState> interface_;
   TlsStream tls_;

@@ -24,7 +24,10 @@ HeadGuard::Verdict HeadGuard::look(std::string_view text)
       return verdict;
   }
   scanned_ = text.size();
-  const auto unfinished = text.substr(line_start_);
+  auto unfinished = text.substr(line_start_);
+  // Perhaps half of the line's CRLF.
+  if (unfinished.ends_with('\r'))
+    unfinished.remove_suffix(1);
   if (text.size() > max_head_size || (lines_ > 0 && exceeds(unfinished)))
     return Verdict::too_large;
   return Verdict::incomplete;
@@ -54,8 +57,7 @@ bool HeadGuard::exceeds(std::string_view line) const
   if (value.size() > limits_.max_header_size + max_white_space)
     return true;
   const auto first = value.find_first_not_of(" \t");
-  // An unfinished line may end in half of its CRLF.
-  const auto last = value.find_last_not_of(" \t\r");
+  const auto last = value.find_last_not_of(" \t");
   return first != std::string_view::npos && last - first + 1 > limits_.max_header_size;
 }
 }

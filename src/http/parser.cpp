@@ -1,6 +1,7 @@
 #include "http/parser.h"
 
 #include "base/check.h"
+#include "http/chunked_body.h"
 #include "http/head_guard.h"
 #include "http/target.h"
 
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 namespace concordat::http
 {
@@ -17,8 +19,6 @@ namespace
 namespace beast = boost::beast;
 using beast::http::error;
 
-/// Of a chunk's size line, and of all trailers together.
-constexpr std::size_t max_chunk_line = 32 << 10;
 constexpr std::size_t excerpt_size = 64;
 
 std::string_view view_of(beast::string_view text)
@@ -54,7 +54,6 @@ class Message final : public beast::http::basic_parser<true>
 public:
   explicit Message(std::uint64_t max_body_size)
   {
-    eager(true);
     body_limit(max_body_size);
     header_limit(std::numeric_limits<std::uint32_t>::max());
   }
@@ -88,9 +87,6 @@ private:
   void on_field_impl(
       beast::http::field name, beast::string_view text, beast::string_view value, beast::error_code& ec) override
   {
-    // Trailers are not headers: what a proxy in front has checked, a trailer must not change.
-    if (header_done_)
-      return;
     // A coding other than chunked would reach the handler undecoded, and HTTP/1.0 knows none (RFC 9112 §6.1).
     if (name == beast::http::field::transfer_encoding && (http_1_0 || !beast::iequals(value, "chunked")))
     {
@@ -102,30 +98,19 @@ private:
     request.headers.emplace_back(lower_case(view_of(text)), std::string(view_of(value)));
   }
 
-  void on_header_impl(beast::error_code&) override
-  {
-    header_done_ = true;
-  }
-
+  // Beast reads heads only.
+  void on_header_impl(beast::error_code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, beast::error_code&) override {}
-
-  std::size_t on_body_impl(beast::string_view body, beast::error_code&) override
+  std::size_t on_body_impl(beast::string_view, beast::error_code&) override
   {
-    request.body.append(body.data(), body.size());
-    return body.size();
+    return 0;
   }
-
   void on_chunk_header_impl(std::uint64_t, beast::string_view, beast::error_code&) override {}
-
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, beast::error_code&) override
+  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view, beast::error_code&) override
   {
-    request.body.append(body.data(), body.size());
-    return body.size();
+    return 0;
   }
-
   void on_finish_impl(beast::error_code&) override {}
-
-  bool header_done_ = false;
 };
 
 std::string printable(std::string_view bytes)
@@ -167,11 +152,12 @@ public:
 
   Request take()
   {
-    CHECK(message_ && message_->is_done(), "a request is taken once it is complete");
+    CHECK(std::exchange(complete_, false), "a request is taken once it is complete");
     Request request = std::move(message_->request);
     keep_alive_ = message_->keep_alive();
     http_1_0_ = message_->http_1_0;
     message_.reset();
+    chunks_.reset();
     stage_ = Stage::before;
     return request;
   }
@@ -257,41 +243,54 @@ private:
     if ((ec && ec != error::need_more) || parsed != head.size() || !message_->is_header_done())
       return refuse(Outcome::malformed, bytes.size(), head);
     release_held();
-    stage_ = message_->is_done() ? Stage::ended : Stage::body;
-    return {message_->is_done() ? Outcome::complete : Outcome::need_more, head.size() - before};
+    if (message_->is_done())
+      return complete(head.size() - before);
+    stage_ = Stage::body;
+    if (message_->chunked())
+      chunks_.emplace(limits_.max_body_size);
+    else
+      body_left_ = message_->content_length().value_or(0);
+    return {Outcome::need_more, head.size() - before};
   }
 
-  /// Beast wants the size line of a chunk, and the trailers, in one piece; and it asserts that an unfinished last
-  /// chunk has five bytes, the least that any chunked body still lacks.
   Step feed_body(std::string_view bytes)
   {
-    const std::size_t before = held_.size();
-    if (before > 0)
-      held_.append(bytes);
-    const std::string_view text = before > 0 ? std::string_view(held_) : bytes;
-    std::size_t parsed = 0;
-    if (!message_->chunked() || text.size() >= 5)
+    if (chunks_)
+      return feed_chunks(bytes);
+    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, bytes.size()));
+    message_->request.body.append(bytes.substr(0, part));
+    body_left_ -= part;
+    return body_left_ == 0 ? complete(part) : Step{Outcome::need_more, part};
+  }
+
+  Step feed_chunks(std::string_view bytes)
+  {
+    std::size_t used = 0;
+    while (used < bytes.size())
     {
-      beast::error_code ec;
-      parsed = message_->put({text.data(), text.size()}, ec);
-      if (ec && ec != error::need_more)
-        return refuse(
-            ec == error::body_limit ? Outcome::body_too_large : Outcome::malformed, bytes.size(),
-            message_->request.method + " " + message_->request.path);
+      const auto step = chunks_->feed(bytes.substr(used));
+      used += step.consumed;
+      message_->request.body.append(step.data);
+      switch (step.outcome)
+      {
+      case ChunkedBody::Outcome::need_more:
+        break;
+      case ChunkedBody::Outcome::complete:
+        return complete(used);
+      case ChunkedBody::Outcome::malformed:
+        return refuse(Outcome::malformed, bytes.size(), message_->request.method + " " + message_->request.path);
+      case ChunkedBody::Outcome::too_large:
+        return refuse(Outcome::body_too_large, bytes.size(), {});
+      }
     }
-    if (message_->is_done())
-    {
-      release_held();
-      stage_ = Stage::ended;
-      return {Outcome::complete, parsed - before};
-    }
-    if (text.size() - parsed > max_chunk_line)
-      return refuse(Outcome::malformed, bytes.size(), message_->request.method + " " + message_->request.path);
-    if (before > 0)
-      held_.erase(0, parsed);
-    else
-      held_.assign(text.substr(parsed));
-    return {Outcome::need_more, bytes.size()};
+    return {Outcome::need_more, used};
+  }
+
+  Step complete(std::size_t consumed)
+  {
+    stage_ = Stage::ended;
+    complete_ = true;
+    return {Outcome::complete, consumed};
   }
 
   /// A large head once is no reason to keep the memory for good.
@@ -306,8 +305,11 @@ private:
   HeadGuard guard_;
   Stage stage_ = Stage::before;
   bool after_cr_ = false;
-  std::string held_;
+  bool complete_ = false;
+  std::string held_; ///< a head that is not whole yet
   std::optional<Message> message_;
+  std::optional<ChunkedBody> chunks_;
+  std::uint64_t body_left_ = 0;
 };
 
 RequestParser::RequestParser(const Limits& limits) : impl_(std::make_unique<Impl>(limits)) {}

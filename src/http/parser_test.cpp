@@ -94,6 +94,12 @@ INSTANTIATE_TEST_SUITE_P(
         "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
         "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n",
         "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n-1\r\nhello\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;a=\"\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;a\rb\r\nx\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n;a\r\nx\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nno colon\r\n\r\n",
+        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n: x\r\n\r\n",
+        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: b\nc: d\r\n\r\n",
         "GET / HTTP/1.1\r\na: b\r\n folded\r\n\r\n", "GET / HTTP/1.1\r\n a: b\r\n\r\n",
         "GET / HTTP/1.1\r\na : b\r\n\r\n", "GET / HTTP/1.1\r\n: b\r\n\r\n", "GET / HTTP/1.1\r\na: b\rc: d\r\n\r\n",
         "GET / HTTP/1.1\r\na: b\r\r\n\r\n", "GET / HTTP/1.1\r\na: b\nc: d\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n",
@@ -189,6 +195,7 @@ TEST(RequestParser, LimitsAreOfEachNameAndValue)
   EXPECT_EQ(outcome(with(100, 100), limits), Outcome::complete);
   EXPECT_EQ(outcome(with(101, 1), limits), Outcome::header_too_large);
   EXPECT_EQ(outcome(with(1, 101), limits), Outcome::header_too_large);
+  EXPECT_EQ(outcome("GET / HTTP/1.1\r\n" + std::string(100, 'n') + "\r\n\r\n", limits), Outcome::malformed);
 }
 
 TEST(RequestParser, UnfinishedHeaderLineCounts)
@@ -251,6 +258,13 @@ TEST(RequestParser, ChunkLineAndTrailersAreBounded)
   const std::string start = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
   EXPECT_EQ(parse(start + "5;" + std::string(100'000, 'e'), 16384).end, Outcome::malformed);
   EXPECT_EQ(parse(start + "0\r\nx: " + std::string(100'000, 'e'), 16384).end, Outcome::malformed);
+}
+
+TEST(RequestParser, BrokenChunkIsRefusedAtTheSameByteHoweverItIsCut)
+{
+  const std::string start = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+  for (const auto* rest : {"5\r\nhello0\rH\n", "5\r\nhelloXX0\r", "0\r\n\r\n", "0\r\n\r", "0\r\n", "z\r\n"})
+    outcome(start + rest);
 }
 
 TEST(RequestParser, ExcerptIsPrintableAndShort)

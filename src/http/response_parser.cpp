@@ -1,7 +1,10 @@
 #include "http/response_parser.h"
 
+#include "http/chunked_body.h"
+
 #include <boost/beast/http/basic_parser.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -13,28 +16,20 @@ namespace
 namespace beast = boost::beast;
 using beast::http::error;
 
-/// Beyond this a size line of a chunk, or trailers, are taken for an attack.
-constexpr std::size_t max_chunk_line = 32 << 10;
-
 using Options = ResponseParser::Options;
 
-class Message final : public beast::http::basic_parser<false>
+/// A head; bodies are taken apart below.
+class Head final : public beast::http::basic_parser<false>
 {
 public:
-  explicit Message(const Options& options) : options_(options)
+  explicit Head(const Options& options)
   {
-    eager(true);
     skip(options.is_head);
-    header_limit(static_cast<std::uint32_t>(
-        std::min<std::size_t>(options.max_head_size, std::numeric_limits<std::uint32_t>::max())));
-    if (options.on_body)
-      body_limit(boost::none);
-    else
-      body_limit(options.max_body_size);
+    header_limit(std::numeric_limits<std::uint32_t>::max());
+    body_limit(boost::none);
   }
 
   Response response;
-  bool stopped = false;
 
 private:
   void on_request_impl(beast::http::verb, beast::string_view, beast::string_view, int, beast::error_code&) override {}
@@ -44,111 +39,168 @@ private:
     response.status = status;
   }
 
-  void on_field_impl(beast::http::field, beast::string_view name, beast::string_view value, beast::error_code&) override
+  void on_field_impl(
+      beast::http::field name, beast::string_view text, beast::string_view value, beast::error_code& ec) override
   {
-    if (header_done_)
-      return;
-    std::string lower(name.data(), name.size());
+    // A coding that is not undone here would be taken for the body.
+    if (name == beast::http::field::transfer_encoding && !beast::iequals(value, "chunked"))
+      ec = beast::http::error::bad_transfer_encoding;
+    std::string lower(text.data(), text.size());
     for (char& c : lower)
       c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     response.headers.emplace_back(std::move(lower), std::string(value.data(), value.size()));
   }
 
-  void on_header_impl(beast::error_code&) override
-  {
-    header_done_ = true;
-  }
-
+  void on_header_impl(beast::error_code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, beast::error_code&) override {}
-
-  std::size_t on_body_impl(beast::string_view body, beast::error_code&) override
+  std::size_t on_body_impl(beast::string_view, beast::error_code&) override
   {
-    return take_body(body);
+    return 0;
   }
-
   void on_chunk_header_impl(std::uint64_t, beast::string_view, beast::error_code&) override {}
-
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, beast::error_code&) override
+  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view, beast::error_code&) override
   {
-    return take_body(body);
+    return 0;
   }
-
   void on_finish_impl(beast::error_code&) override {}
-
-  std::size_t take_body(beast::string_view body)
-  {
-    if (!options_.on_body)
-      response.body.append(body.data(), body.size());
-    else if (!stopped)
-      stopped = !options_.on_body({body.data(), body.size()});
-    return body.size();
-  }
-
-  const Options& options_;
-  bool header_done_ = false;
 };
 }
 
 class ResponseParser::Impl
 {
 public:
-  explicit Impl(Options options) : options_(std::move(options))
+  explicit Impl(Options options) : options_(std::move(options)), max_body_size_(options_.max_body_size)
   {
-    message.emplace(options_);
+    if (options_.on_body)
+      max_body_size_ = std::numeric_limits<std::uint64_t>::max();
+    head.emplace(options_);
   }
 
   Result<void> feed(std::string_view bytes)
   {
+    if (head_done_)
+      return feed_body(bytes);
     held_.append(bytes);
-    std::size_t at = 0;
-    while (at < held_.size() && !message->is_done())
-    {
-      const auto rest = std::string_view(held_).substr(at);
-      // An unfinished last chunk shorter than this trips an assertion of the parser.
-      if (message->is_header_done() && message->chunked() && rest.size() < 5)
-        break;
-      beast::error_code ec;
-      at += message->put({rest.data(), rest.size()}, ec);
-      if (ec == error::need_more)
-        break;
-      if (ec == error::body_limit || ec == error::header_limit)
-        return fail(ErrorCode::limit, "the server's answer is larger than allowed");
-      if (ec)
-        return fail(ErrorCode::corrupt, "the server's answer is not well-formed HTTP/1.1: " + ec.message());
-      if (message->is_done() && message->response.status / 100 == 1)
-        message.emplace(options_);
-    }
-    held_.erase(0, at);
-    if (message->is_header_done() && !message->is_done() && held_.size() > max_chunk_line)
-      return fail(ErrorCode::limit, "the server's answer has a chunk header that is larger than allowed");
-    return {};
+    if (auto fed = feed_head(); !fed || !head_done_)
+      return fed;
+    const auto rest = std::exchange(held_, {});
+    return feed_body(rest);
   }
 
   Result<void> end()
   {
-    beast::error_code ec;
-    if (message->got_some() && !message->is_done())
-      message->put_eof(ec);
-    if (ec || !message->is_done())
+    done = done || (head_done_ && head->need_eof());
+    if (!done)
       return fail(ErrorCode::unavailable, "the server closed the connection in the middle of its answer");
     return {};
   }
 
   bool started() const
   {
-    return message->got_some() || !held_.empty();
+    return head_size_ > 0 || !held_.empty();
   }
 
   bool keep_alive() const
   {
-    return message->keep_alive() && held_.empty();
+    return done && head->keep_alive() && !surplus_;
   }
 
-  std::optional<Message> message;
+  std::optional<Head> head;
+  bool done = false;
+  bool stopped = false;
 
 private:
+  static std::unexpected<Error> too_large()
+  {
+    return fail(ErrorCode::limit, "the server's answer is larger than allowed");
+  }
+
+  static std::unexpected<Error> malformed(const std::string& why)
+  {
+    return fail(ErrorCode::corrupt, "the server's answer is not well-formed HTTP/1.1: " + why);
+  }
+
+  Result<void> feed_head()
+  {
+    while (!held_.empty() && !head_done_)
+    {
+      beast::error_code ec;
+      const auto parsed = head->put({held_.data(), held_.size()}, ec);
+      held_.erase(0, parsed);
+      head_size_ += parsed;
+      if (head_size_ + (ec == error::need_more ? held_.size() : 0) > options_.max_head_size)
+        return too_large();
+      if (ec == error::need_more)
+        return {};
+      if (ec)
+        return malformed(ec.message());
+      if (head->response.status / 100 == 1)
+        head.emplace(options_);
+      else if (auto begun = begin_body(); !begun)
+        return begun;
+    }
+    return {};
+  }
+
+  Result<void> begin_body()
+  {
+    head_done_ = true;
+    done = head->is_done();
+    if (head->chunked())
+      chunks_.emplace(max_body_size_);
+    body_left_ = head->need_eof() ? max_body_size_ : head->content_length().value_or(0);
+    if (!done && body_left_ > max_body_size_)
+      return too_large();
+    return {};
+  }
+
+  Result<void> feed_body(std::string_view bytes)
+  {
+    while (!bytes.empty() && !done && !stopped)
+    {
+      std::size_t used = 0;
+      if (chunks_)
+      {
+        const auto step = chunks_->feed(bytes);
+        if (step.outcome == ChunkedBody::Outcome::too_large)
+          return too_large();
+        if (step.outcome == ChunkedBody::Outcome::malformed)
+          return malformed("bad chunk");
+        used = step.consumed;
+        take_body(step.data);
+        done = step.outcome == ChunkedBody::Outcome::complete;
+      }
+      else
+      {
+        used = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, bytes.size()));
+        if (used == 0)
+          return too_large();
+        take_body(bytes.substr(0, used));
+        body_left_ -= used;
+        done = body_left_ == 0 && !head->need_eof();
+      }
+      bytes.remove_prefix(used);
+    }
+    surplus_ = surplus_ || !bytes.empty();
+    return {};
+  }
+
+  void take_body(std::string_view data)
+  {
+    if (!options_.on_body)
+      head->response.body.append(data);
+    else if (!data.empty())
+      stopped = !options_.on_body(data);
+  }
+
   Options options_;
-  std::string held_;
+  std::uint64_t max_body_size_;
+  std::string held_; ///< a head that is not whole yet
+  std::size_t head_size_ = 0;
+  bool head_done_ = false;
+  bool surplus_ = false;
+  std::optional<ChunkedBody> chunks_;
+  std::uint64_t body_left_ = 0;
 };
 
 ResponseParser::ResponseParser(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -166,7 +218,7 @@ Result<void> ResponseParser::end()
 
 bool ResponseParser::done() const
 {
-  return impl_->message->is_done();
+  return impl_->done;
 }
 
 bool ResponseParser::started() const
@@ -176,7 +228,7 @@ bool ResponseParser::started() const
 
 bool ResponseParser::stopped() const
 {
-  return impl_->message->stopped;
+  return impl_->stopped;
 }
 
 bool ResponseParser::keep_alive() const
@@ -186,6 +238,6 @@ bool ResponseParser::keep_alive() const
 
 Response ResponseParser::take()
 {
-  return std::move(impl_->message->response);
+  return std::move(impl_->head->response);
 }
 }

@@ -54,6 +54,13 @@ int choose_http_1_1(
   return SSL_TLSEXT_ERR_NOACK;
 }
 
+/// An old complaint in the queue would be taken for the next call's. Looking costs less than clearing.
+void forget_errors()
+{
+  if (ERR_peek_error() != 0)
+    ERR_clear_error();
+}
+
 Result<void> configure(SSL_CTX* context)
 {
   SSL_CTX_set_options(
@@ -191,7 +198,7 @@ template <typename Step> TlsStream::Status TlsStream::run(Step step)
 {
   while (true)
   {
-    ERR_clear_error();
+    forget_errors();
     const auto before = input_.size();
     const int result = step();
     if (result == 1)
@@ -217,11 +224,16 @@ TlsStream::Status TlsStream::read(char* to, std::size_t capacity, std::size_t& s
   return run([&] { return SSL_read_ex(ssl_, to, capacity, &size); });
 }
 
+bool TlsStream::is_drained() const
+{
+  return input_.empty() && SSL_pending(ssl_) == 0;
+}
+
 bool TlsStream::write(std::string_view plaintext)
 {
   if (plaintext.empty())
     return true;
-  ERR_clear_error();
+  forget_errors();
   std::size_t written = 0;
   return SSL_write_ex(ssl_, plaintext.data(), plaintext.size(), &written) == 1 && written == plaintext.size();
 }
@@ -230,7 +242,7 @@ void TlsStream::close_notify()
 {
   if ((SSL_get_shutdown(ssl_) & SSL_SENT_SHUTDOWN) != 0)
     return;
-  ERR_clear_error();
+  forget_errors();
   SSL_shutdown(ssl_);
 }
 

@@ -49,6 +49,8 @@ public:
   Status handshake();
   /// @param size  how many bytes were put into `to`; only with ok
   Status read(char* to, std::size_t capacity, std::size_t& size);
+  /// True if a `read` now could only want more; saves the call.
+  bool is_drained() const;
   /// Encrypts into the output. @return false if the connection is broken
   bool write(std::string_view plaintext);
   /// Tells the peer that nothing more will come.

@@ -51,7 +51,7 @@ void Worker::stop()
   }
 }
 
-void Worker::adopt(boost::asio::ip::tcp::socket socket, SessionSlot slot)
+void Worker::adopt(Socket socket, SessionSlot slot)
 {
   boost::asio::post(
       io_,

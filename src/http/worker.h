@@ -3,10 +3,9 @@
 #include "http/interface_state.h"
 #include "http/mailbox.h"
 #include "http/server.h"
+#include "http/socket.h"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <array>
 #include <chrono>
@@ -34,7 +33,7 @@ public:
   void stop();
   /// From any thread.
   /// @param socket  of this worker's `io`
-  void adopt(boost::asio::ip::tcp::socket socket, SessionSlot slot);
+  void adopt(Socket socket, SessionSlot slot);
 
   boost::asio::io_context& io()
   {
@@ -64,7 +63,7 @@ private:
   const ExchangeHandler& handler_;
   const std::chrono::milliseconds tick_length_;
   boost::asio::io_context io_{1};
-  boost::asio::steady_timer timer_{io_};
+  Timer timer_{io_};
   std::shared_ptr<Mailbox> mailbox_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::thread thread_;
