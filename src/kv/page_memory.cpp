@@ -7,30 +7,8 @@
 #include <sys/mman.h>
 #include <utility>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CONCORDAT_PLAIN_PAGES 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CONCORDAT_PLAIN_PAGES 1
-#endif
-#endif
-
 namespace concordat::kv
 {
-#ifdef CONCORDAT_PLAIN_PAGES
-// The sanitizer sees every page by itself, and every use of one that was given back.
-void* take_page_memory()
-{
-  void* const memory = std::malloc(page_bytes);
-  CHECK(memory != nullptr, "the machine has memory for what its limits let in");
-  return memory;
-}
-
-void give_page_memory(void* memory)
-{
-  std::free(memory);
-}
-#else
 namespace
 {
 /// A page that is not in use.
@@ -125,6 +103,12 @@ thread_local Ending ending;
 
 void* take_page_memory()
 {
+  if constexpr (pages_from_malloc)
+  {
+    void* const memory = std::malloc(page_bytes);
+    CHECK(memory != nullptr, "the machine has memory for what its limits let in");
+    return memory;
+  }
   if (!local.current) [[unlikely]]
   {
     ending.arm();
@@ -135,6 +119,8 @@ void* take_page_memory()
 
 void give_page_memory(void* memory)
 {
+  if constexpr (pages_from_malloc)
+    return std::free(memory);
   Free* bundle = local.current;
   if (!bundle || bundle->entries == bundle_pages) [[unlikely]]
   {
@@ -149,5 +135,4 @@ void give_page_memory(void* memory)
   if (local.ended) [[unlikely]]
     central().give(std::exchange(local.current, nullptr));
 }
-#endif
 }

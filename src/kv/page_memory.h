@@ -2,8 +2,20 @@
 
 #include "kv/page.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define CONCORDAT_ADDRESS_SANITIZER true
+#elif defined(__has_feature)
+#define CONCORDAT_ADDRESS_SANITIZER __has_feature(address_sanitizer)
+#else
+#define CONCORDAT_ADDRESS_SANITIZER false
+#endif
+
 namespace concordat::kv
 {
+/// The address sanitizer is to see every page by itself, and every use of one that was given back.
+constexpr bool pages_from_malloc = CONCORDAT_ADDRESS_SANITIZER;
+#undef CONCORDAT_ADDRESS_SANITIZER
+
 /// Memory of `page_bytes`, aligned to a cache line. Any thread may call; a page may be given back in another thread
 /// than it was taken in.
 ///

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <set>
@@ -28,6 +29,40 @@ TEST(PageMemory, PagesInUseNeverOverlap)
     EXPECT_EQ(static_cast<const unsigned char*>(pages[i])[page_bytes - 1], i % 256);
     give_page_memory(pages[i]);
   }
+}
+
+TEST(PageMemory, PagesGivenBackInAnotherThreadAreUsedAgain)
+{
+  if (pages_from_malloc)
+    GTEST_SKIP() << "the sanitizer holds back what was given back";
+  std::set<void*> seen;
+  std::vector<void*> pages;
+  std::atomic<int> turn{0};
+  constexpr int rounds = 50;
+  std::thread other(
+      [&]
+      {
+        for (int round = 0; round < rounds; ++round)
+        {
+          turn.wait(2 * round);
+          for (void* const page : pages)
+            give_page_memory(page);
+          turn = 2 * round + 2;
+          turn.notify_one();
+        }
+      });
+  for (int round = 0; round < rounds; ++round)
+  {
+    pages.clear();
+    for (int i = 0; i < 1000; ++i)
+      pages.push_back(take_page_memory());
+    seen.insert(pages.begin(), pages.end());
+    turn = 2 * round + 1;
+    turn.notify_one();
+    turn.wait(2 * round + 1);
+  }
+  other.join();
+  EXPECT_LT(seen.size(), 4000U);
 }
 
 // Every page is taken by one thread, marked, handed over and given back by another; threads end and others begin.

@@ -8,6 +8,15 @@
 
 namespace concordat::kv
 {
+/// A number as a key of 8 bytes that is ordered like it.
+inline std::string numbered(std::uint64_t n)
+{
+  std::string key(8, '\0');
+  for (int i = 8; i-- > 0; n >>= 8)
+    key[static_cast<std::size_t>(i)] = static_cast<char>(n);
+  return key;
+}
+
 /// A generator for a test. Prints its seed, and takes it back from the environment variable CONCORDAT_SEED.
 class TestRandom
 {

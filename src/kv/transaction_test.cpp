@@ -80,6 +80,8 @@ TEST(WriteTransaction, ReadsItsOwnWrites)
   EXPECT_EQ(tx->get("never written", "a"), std::nullopt);
   tx->put(map, "b", "again");
   EXPECT_EQ(tx->get(map, "b"), "again");
+  tx->put(map, "b", "and again");
+  EXPECT_EQ(tx->get(map, "b"), "and again");
 }
 
 TEST(WriteTransaction, ViewsStayValidWhileOtherKeysAreWritten)
