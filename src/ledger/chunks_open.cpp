@@ -2,9 +2,9 @@
 #include "base/encoding.h"
 #include "ledger/chunk_format.h"
 #include "ledger/chunk_name.h"
+#include "ledger/chunk_scan.h"
 #include "ledger/chunks.h"
 #include "ledger/entry.h"
-#include "ledger/torn_tail.h"
 
 #include <algorithm>
 
@@ -14,27 +14,7 @@ namespace
 {
 /// What a file is called while it is written again. Every reader skips it if a crash leaves it behind.
 constexpr std::string_view rewrite_suffix = ".rewrite.ignored";
-constexpr std::uint64_t max_tail_size = std::uint64_t{1} << 30;
 constexpr std::uint64_t copy_size = std::uint64_t{4} << 20;
-
-/// What stands in an uncommitted file.
-struct Scanned
-{
-  ChunkName named;
-  std::string name;
-  std::shared_ptr<const base::File> file;
-  std::uint64_t size = 0;
-  std::uint64_t end = chunk_header_size; ///< offset after the last whole entry
-  std::vector<std::uint32_t> positions;
-  bool complete = false;       ///< header and table are right
-  bool ends_chunk = false;     ///< the last entry asks for the end of the chunk
-  std::string stopped_because; ///< why what follows `end` is no entry
-
-  Seqno last() const
-  {
-    return named.first + positions.size() - 1;
-  }
-};
 
 std::unexpected<Error> corrupt(const std::string& name, const std::string& what)
 {
@@ -171,7 +151,7 @@ private:
     const auto committed_last = next_ - 1;
     for (const auto& [named, name] : uncommitted_)
     {
-      auto scanned = scan(named, name);
+      auto scanned = scan_chunk(files_, directory_, named, name);
       if (!scanned)
         return std::unexpected(scanned.error());
       const bool is_last = &name == &uncommitted_.back().second;
@@ -193,95 +173,11 @@ private:
       if (scanned->positions.empty() && !is_last)
         return corrupt(name, "it holds no whole entry, but other files follow");
       next_ = scanned->last() + 1;
-      if (auto torn = check_tail(*scanned); !torn)
+      if (auto torn = scanned->check_tail(); !torn)
         return torn;
       kept_.push_back(std::move(*scanned));
     }
     return {};
-  }
-
-  /// What follows the last whole entry may be cut only if it was never acknowledged.
-  Result<void> check_tail(const Scanned& scanned)
-  {
-    if (scanned.complete || scanned.ends_chunk || scanned.size <= scanned.end)
-      return {};
-    if (scanned.size - scanned.end > max_tail_size)
-      return corrupt(scanned.name, scanned.stopped_because + ", and more follows than a batch can have");
-    const auto tail = scanned.file->read_at(scanned.end, static_cast<std::size_t>(scanned.size - scanned.end));
-    if (!tail)
-      return fail("cannot read the ledger file '" + scanned.name + "'", tail.error());
-    if (acknowledged_after(*tail, next_))
-      return corrupt(
-          scanned.name, scanned.stopped_because + "; entry " + std::to_string(next_) +
-                            " is damaged, and transactions after it were acknowledged");
-    return {};
-  }
-
-  Result<Scanned> scan(const ChunkName& named, const std::string& name)
-  {
-    Scanned found;
-    found.named = named;
-    found.name = name;
-    auto file = files_.open(base::join(directory_, name), base::OpenMode::read);
-    if (!file)
-      return fail("cannot open the ledger file '" + name + "'", file.error());
-    found.file = std::move(*file);
-    const auto size = found.file->size();
-    if (!size)
-      return std::unexpected(size.error());
-    found.size = *size;
-    if (found.size <= chunk_header_size)
-      return found;
-
-    EntryScanner scanner(found.file, chunk_header_size, std::min(found.size, max_chunk_end));
-    bool stop = false;
-    while (!stop)
-    {
-      const auto at = scanner.offset();
-      const auto bytes = scanner.next();
-      if (!bytes && bytes.error().code != ErrorCode::corrupt)
-        return fail("cannot read the ledger file '" + name + "'", bytes.error());
-      if (!bytes || !*bytes)
-      {
-        found.stopped_because = bytes ? "" : bytes.error().describe();
-        break;
-      }
-      const auto entry = parse_entry(**bytes);
-      const auto seqno = named.first + found.positions.size();
-      if (!entry || entry->is_snapshot || entry->txid.seqno != seqno)
-      {
-        found.stopped_because = "offset " + std::to_string(at) + ": " +
-                                (entry ? "this is not entry " + std::to_string(seqno) : entry.error().describe());
-        break;
-      }
-      if ((entry->flags & chunk_before) != 0 && !found.positions.empty())
-      {
-        found.stopped_because = "offset " + std::to_string(at) + ": this entry must begin a file";
-        break;
-      }
-      found.positions.push_back(static_cast<std::uint32_t>(at));
-      found.end = scanner.offset();
-      stop = found.ends_chunk = (entry->flags & chunk_after) != 0;
-    }
-    auto checked = check_table(std::move(found));
-    if (checked && !checked->complete && checked->size > max_chunk_end)
-      return fail(ErrorCode::limit, "the ledger file '" + name + "' is larger than the 4 GiB that a chunk may have");
-    return checked;
-  }
-
-  Result<Scanned> check_table(Scanned found)
-  {
-    const auto header = found.file->read_at(0, chunk_header_size);
-    if (!header)
-      return std::unexpected(header.error());
-    const auto expected = positions_table(found.positions);
-    if (*header != chunk_header(found.end) || found.size - found.end != expected.size() || found.positions.empty())
-      return found;
-    const auto table = found.file->read_at(found.end, expected.size());
-    if (!table)
-      return std::unexpected(table.error());
-    found.complete = *table == expected;
-    return found;
   }
 
   Result<void> change()
@@ -305,7 +201,7 @@ private:
     return {};
   }
 
-  Result<void> take(Scanned& scanned, bool is_last)
+  Result<void> take(ScannedChunk& scanned, bool is_last)
   {
     // A chunk that another one follows was completed, or the other would not have been begun.
     const bool complete = scanned.complete || scanned.ends_chunk || !is_last;
@@ -351,7 +247,7 @@ private:
     return {};
   }
 
-  Result<void> write_again(const Scanned& scanned, bool complete)
+  Result<void> write_again(const ScannedChunk& scanned, bool complete)
   {
     const auto path = base::join(directory_, scanned.name);
     const auto temporary = path + std::string(rewrite_suffix);
@@ -393,7 +289,7 @@ private:
   std::vector<std::string> set_aside_;
   std::vector<std::pair<ChunkName, std::string>> committed_;
   std::vector<std::pair<ChunkName, std::string>> uncommitted_;
-  std::vector<Scanned> kept_;
+  std::vector<ScannedChunk> kept_;
   Seqno next_ = 1;
 };
 

@@ -36,6 +36,14 @@ Result<std::string> parse_string(std::string_view text)
   return std::string(value->get_string());
 }
 
+Result<std::string> canonical_base64(std::string_view text)
+{
+  auto bytes = base::from_base64(text);
+  if (bytes && base::to_base64(*bytes) != text)
+    return fail(ErrorCode::corrupt, "base64 text whose last character has bits to spare that are not zero");
+  return bytes;
+}
+
 std::string FieldReader::text(std::string_view name, std::size_t limit)
 {
   const auto* const value = object_.if_contains(name);
@@ -65,7 +73,7 @@ std::uint64_t FieldReader::number(std::string_view name)
   else if (value->is_int64() && value->get_int64() >= 0)
     return static_cast<std::uint64_t>(value->get_int64());
   else
-    bad(name, "is not a whole number ≥ 0");
+    bad(name, "is not a whole number from 0 on");
   return 0;
 }
 
@@ -82,7 +90,7 @@ Digest FieldReader::digest(std::string_view name)
 
 std::string FieldReader::base64(std::string_view name, std::size_t limit)
 {
-  auto bytes = base::from_base64(text(name, limit));
+  auto bytes = canonical_base64(text(name, limit));
   if (bytes)
     return std::move(*bytes);
   bad(name, "is not base64");

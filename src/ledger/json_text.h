@@ -18,6 +18,9 @@ Result<boost::json::object> parse_object(std::string_view text);
 /// Parses a JSON string; Error::corrupt for anything else.
 Result<std::string> parse_string(std::string_view text);
 
+/// Decodes base64 as to_base64 writes it: two texts never stand for the same bytes.
+Result<std::string> canonical_base64(std::string_view text);
+
 /// Reads members of an object one after the other and remembers the first that was not as demanded.
 /// What a function returns means something only if `result()` is good in the end.
 class FieldReader

@@ -51,6 +51,24 @@ const kv::MapWrites* find_map(const kv::WriteSet& writes, std::string_view table
   return found == writes.end() ? nullptr : &found->second;
 }
 
+/// Findings quote names from the ledger and are printed on terminals: nothing of them may control one.
+void make_printable(std::string& text)
+{
+  constexpr std::size_t longest = 1000;
+  if (text.size() > longest)
+    text.replace(longest, std::string::npos, "...");
+  for (char& c : text)
+    if (c < ' ' || c > '~')
+      c = '?';
+}
+
+constexpr std::string_view known_statuses[] = {"Opening", "Open", "WaitingForRecoveryShares", "Recovering"};
+
+bool is_known_status(std::string_view status)
+{
+  return std::ranges::find(known_statuses, status) != std::end(known_statuses);
+}
+
 struct ServiceInfo
 {
   std::string status;
@@ -87,8 +105,10 @@ bool may_follow(std::string_view from, std::string_view to)
 }
 }
 
-void Findings::add(const std::string& place, std::string text, bool is_note)
+void Findings::add(std::string place, std::string text, bool is_note)
 {
+  make_printable(place);
+  make_printable(text);
   auto& count = is_note ? notes_ : errors_;
   if (++count < max_each)
     report_.findings.push_back({place, std::move(text), is_note});
@@ -102,7 +122,7 @@ void Findings::error(const std::string& place, std::string text)
   add(place, std::move(text), false);
 }
 
-void Findings::old_habit(const std::string& place, std::string text)
+void Findings::oddity(const std::string& place, std::string text)
 {
   add(place, std::move(text), !strict_);
 }
@@ -116,7 +136,7 @@ void LedgerCheck::add(const Entry& entry, bool first_in_chunk)
     findings_.error(place, "public domain: " + decoded.error().describe());
   show(entry, writes);
   if (entry.type != 4 || entry.max_conflict_version != 0)
-    findings_.old_habit(
+    findings_.oddity(
         place, "entry type " + std::to_string(entry.type) + ", max conflict version " +
                    std::to_string(entry.max_conflict_version));
   if (auto good = check(entry, writes, first_in_chunk); !good)
@@ -165,7 +185,7 @@ Result<void> LedgerCheck::check_sequence(const Entry& entry, const kv::WriteSet&
   if (!first_in_chunk && (previous_->flags & chunk_after) != 0)
     return bad("no new chunk after flag 'chunk after'");
   if (first_in_chunk && (previous_->flags & chunk_after) == 0 && (entry.flags & chunk_before) == 0)
-    findings_.old_habit(entry.txid.to_string(), "new chunk without a flag asking for it");
+    findings_.oddity(entry.txid.to_string(), "new chunk without a flag asking for it");
   if (entry.txid.view < previous_->view)
     return bad("the view goes back from " + std::to_string(previous_->view));
   if (entry.txid.view == previous_->view)
@@ -224,8 +244,7 @@ Result<void> LedgerCheck::check_service(const kv::WriteSet& writes)
     return std::unexpected(info.error());
   if (const auto cert = crypto::Certificate::from_pem(info->cert); !cert)
     return fail("the service certificate", cert.error());
-  constexpr std::string_view known[] = {"Opening", "Open", "WaitingForRecoveryShares", "Recovering"};
-  if (std::ranges::find(known, info->status) == std::end(known))
+  if (!is_known_status(info->status))
     return bad("unknown service status");
   if (!may_follow(service_status_, info->status))
     return bad("service status " + service_status_ + " -> " + info->status);
@@ -268,7 +287,7 @@ Result<void> LedgerCheck::check_signature(const Entry& entry, const kv::WriteSet
     ++report_.cose_signatures;
   }
   if (!read->cose || record.cert.empty() || !record.deprecated_fields_unused)
-    findings_.old_habit(entry.txid.to_string(), "signature as written by an older version");
+    findings_.oddity(entry.txid.to_string(), "signature as written by an older version");
   ++report_.signatures;
   report_.last_signed = entry.txid;
   return {};
@@ -329,7 +348,7 @@ void LedgerCheck::remember(const kv::WriteSet& writes)
     const auto info = read_service(*service);
     service_status_ = info ? info->status : "";
     service_cert_ = info ? info->cert : "";
-    report_.service_status = service_status_;
+    report_.service_status = is_known_status(service_status_) ? service_status_ : "unknown";
   }
 }
 

@@ -22,11 +22,11 @@ public:
   Findings(VerifyReport& report, bool strict) : report_(report), strict_(strict) {}
 
   void error(const std::string& place, std::string text);
-  /// What only older writers do: an error if the caller asked for strictness.
-  void old_habit(const std::string& place, std::string text);
+  /// What a reader must accept but our writer does not leave: an error if the caller asked for strictness.
+  void oddity(const std::string& place, std::string text);
 
 private:
-  void add(const std::string& place, std::string text, bool is_note);
+  void add(std::string place, std::string text, bool is_note);
 
   static constexpr std::size_t max_each = 10000;
 

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <stdexcept>
 
 namespace concordat::ledger
 {
@@ -16,17 +17,24 @@ namespace
 {
 const std::string service_a = CONCORDAT_TEST_DATA "/ledger/service_a";
 
+template <typename T> T must(Result<T> result)
+{
+  if (!result)
+    throw std::runtime_error(result.error().describe());
+  return std::move(*result);
+}
+
 std::string content(const std::string& path)
 {
-  return base::RealFileSystem().read(service_a + path).value();
+  return must(base::RealFileSystem().read(service_a + path));
 }
 
 struct Snapshot
 {
   std::string file = content("/snapshots/snapshot_61_62.committed");
-  Entry entry = parse_entry(file).value();
+  Entry entry = must(parse_entry(file));
   std::string receipt = file.substr(entry.bytes.size());
-  crypto::Certificate service = crypto::Certificate::from_pem(content("/common/service_cert.pem")).value();
+  crypto::Certificate service = must(crypto::Certificate::from_pem(content("/common/service_cert.pem")));
 };
 
 /// A ledger of 40 transactions, some of them signatures.

@@ -1,6 +1,5 @@
 #include "ledger/signature.h"
 
-#include "base/encoding.h"
 #include "ledger/json_text.h"
 
 namespace concordat::ledger
@@ -68,7 +67,7 @@ Result<SignatureTransaction> read_signature(const kv::WriteSet& writes)
     const auto text = parse_string(*json);
     if (!text)
       return fail("the COSE signature", text.error());
-    auto bytes = base::from_base64(*text);
+    auto bytes = canonical_base64(*text);
     if (!bytes)
       return fail("the COSE signature", bytes.error());
     read.cose = std::move(*bytes);

@@ -71,17 +71,8 @@ public:
   void run(std::shared_ptr<const base::File> file)
   {
     file_ = std::move(file);
-    const auto size = file_->size();
-    if (!size)
-      return complain(size.error().describe());
-    size_ = *size;
-    const auto header = file_->read_at(0, chunk_header_size);
-    if (!header)
-      return complain(header.error().describe());
-    const auto table = base::Reader(*header).le<std::uint64_t>();
-    if (!table)
-      return complain("the file is shorter than its header");
-    table_ = *table;
+    if (auto looked = look(); !looked)
+      return complain(looked.error().describe());
     const auto named = ChunkName::parse(name_);
     if (named->committed && table_ == 0)
       return complain("a committed file whose positions table was never written");
@@ -105,6 +96,35 @@ private:
     findings_.error(name_, std::move(text));
   }
 
+  /// Reads header and size as they were at one moment: a node may be completing the file meanwhile.
+  Result<void> look()
+  {
+    for (int attempt = 0; attempt < 3; ++attempt)
+    {
+      const auto before = header();
+      const auto size = file_->size();
+      const auto after = header();
+      if (!before || !size || !after)
+        return std::unexpected(!before ? before.error() : !size ? size.error() : after.error());
+      table_ = *after;
+      size_ = *size;
+      if (*before == *after)
+        break;
+    }
+    return {};
+  }
+
+  Result<std::uint64_t> header() const
+  {
+    const auto bytes = file_->read_at(0, chunk_header_size);
+    if (!bytes)
+      return std::unexpected(bytes.error());
+    const auto table = base::Reader(*bytes).le<std::uint64_t>();
+    if (!table)
+      return fail(ErrorCode::corrupt, "the file is shorter than its header");
+    return *table;
+  }
+
   bool read_entries(std::uint64_t end)
   {
     EntryScanner scanner(file_, chunk_header_size, end);
@@ -113,12 +133,19 @@ private:
     {
       const auto at = scanner.offset();
       const auto bytes = scanner.next();
-      if (!bytes || !*bytes)
+      if (!bytes)
       {
-        if (!bytes)
+        if (grew())
+        {
+          scanner = EntryScanner(file_, at, size_);
+          continue;
+        }
+        if (!is_being_completed(at))
           complain(bytes.error().describe());
-        return bytes.has_value();
+        return false;
       }
+      if (!*bytes)
+        return true;
       const auto entry = parse_entry(**bytes);
       const auto place = "offset " + std::to_string(at) + ": ";
       if (!entry)
@@ -139,9 +166,36 @@ private:
     }
   }
 
+  /// A node was in the middle of writing a batch to the open chunk, and has got further.
+  bool grew()
+  {
+    if (table_ != 0)
+      return false;
+    const auto size = file_->size();
+    if (!size || *size <= size_ || *size > max_chunk_end)
+      return false;
+    size_ = *size;
+    return true;
+  }
+
+  /// All that follows the entries is their positions table, which is written before the header: a node is at it, or was
+  /// when it stopped. Nothing is missing then.
+  bool is_being_completed(std::uint64_t at)
+  {
+    if (table_ != 0 || count_ == 0)
+      return false;
+    const auto rest = file_->read_at(at, static_cast<std::size_t>(size_ - at));
+    if (!rest || *rest != positions_table(positions_so_far_))
+      return false;
+    findings_.oddity(name_, "the chunk has its positions table, but its header does not say so yet");
+    return true;
+  }
+
   /// The table is read along with the entries, a block at a time.
   void compare_position(std::uint64_t at)
   {
+    if (table_ == 0)
+      positions_so_far_.push_back(static_cast<std::uint32_t>(at));
     if (table_ == 0 || table_differs_)
       return;
     constexpr std::size_t block = 64 * 1024;
@@ -183,6 +237,7 @@ private:
   std::string positions_buffer_;
   std::string_view positions_;
   std::uint64_t positions_at_ = 0;
+  std::vector<std::uint32_t> positions_so_far_; ///< only of an incomplete chunk
 };
 
 void compare_identity(const LedgerCheck& check, const std::string& pem, Findings& findings)
@@ -206,6 +261,7 @@ VerifyReport verify_ledger(
     const std::function<void(const ShownTransaction&)>& on_transaction)
 {
   VerifyReport report;
+  VerifyReport discarded;
   Findings findings(report, options.strict);
   LedgerCheck check(report, findings, on_transaction);
   const auto chunks = list_chunks(files, directories, options, findings);
@@ -221,13 +277,23 @@ VerifyReport verify_ledger(
       break;
     }
     ++report.chunks;
-    auto file = files.open(base::join(chunk.directory, chunk.name), base::OpenMode::read);
+    auto now = chunk;
+    auto file = files.open(base::join(now.directory, now.name), base::OpenMode::read);
+    if (!file && file.error().code == ErrorCode::not_found)
+    {
+      // A node that runs has named it as committed since the directory was listed.
+      Findings unheard(discarded, false);
+      const auto listed = list_chunks(files, directories, options, unheard);
+      if (const auto found = listed.find(first); found != listed.end())
+        now = found->second;
+      file = files.open(base::join(now.directory, now.name), base::OpenMode::read);
+    }
     if (!file)
     {
-      findings.error(chunk.name, file.error().describe());
+      findings.error(now.name, file.error().describe());
       continue;
     }
-    ChunkVerifier(chunk.name, check, findings).run(std::move(*file));
+    ChunkVerifier(now.name, check, findings).run(std::move(*file));
   }
   if (options.service_certificate_pem)
     compare_identity(check, *options.service_certificate_pem, findings);
