@@ -98,7 +98,7 @@ void Acceptor::accept_all()
 /// @return false when there is nothing to accept now; the next call is arranged for then
 bool Acceptor::accept_one()
 {
-  Worker& worker = *workers_[next_++ % workers_.size()];
+  Worker& worker = *workers_[next_ % workers_.size()];
   error_code ec;
   auto socket = acceptor_.accept(worker.io(), ec);
   if (ec == asio::error::would_block)
@@ -122,7 +122,10 @@ bool Acceptor::accept_one()
   }
   // Beyond the hard cap the socket is closed by leaving its scope.
   if (auto slot = SessionSlot::take(interface_))
+  {
     worker.adopt(std::move(socket), std::move(*slot));
+    ++next_;
+  }
   return true;
 }
 }
