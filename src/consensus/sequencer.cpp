@@ -6,12 +6,17 @@
 #include "consensus/signature.h"
 
 #include <algorithm>
+#include <sys/prctl.h>
+#include <thread>
 
 namespace concordat::consensus
 {
 namespace
 {
 constexpr std::chrono::milliseconds idle_wait{100};
+/// A batch waits for the writers that the last one answered for as long as they keep coming, and no longer than this.
+constexpr std::chrono::microseconds gather_pause{60};
+constexpr std::chrono::microseconds longest_gathering{2000};
 
 Error refused_while_broken(const Error& reason)
 {
@@ -71,8 +76,14 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
 
   const auto waiting = std::make_shared<Waiting>();
   waiting->done = std::move(done);
+  std::optional<Error> broken_meanwhile;
   const auto seqno = store_.commit(transaction, [&](Seqno place) {
     const std::lock_guard lock(mutex_);
+    if (broken_)
+    {
+      broken_meanwhile = broken_;
+      return;
+    }
     waiting->txid = {view_, place};
     if (named)
       named(waiting->txid);
@@ -81,6 +92,8 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
   });
   if (!seqno)
     return std::unexpected(seqno.error());
+  if (broken_meanwhile)  // the head is thrown away before anything can be written again
+    return std::unexpected(refused_while_broken(*broken_meanwhile));
 
   const auto txid = waiting->txid;
   std::string public_maps;
@@ -255,7 +268,7 @@ void Sequencer::finish(Batch& batch)
     committed_ = batch.signature_txid;
     signatures_.push_back(seqno);
   }
-  waiting_count_.fetch_sub(batch.transactions.size(), std::memory_order_relaxed);
+  writers_ = waiting_count_.fetch_sub(batch.transactions.size(), std::memory_order_relaxed);
   for (const auto& waiting : batch.transactions)
     if (waiting->done)
       waiting->done({});
@@ -281,12 +294,15 @@ void Sequencer::fail_all(std::vector<std::shared_ptr<Waiting>> waiting, const Er
 void Sequencer::break_down(Batch batch, Error error)
 {
   spdlog::error("writes stop: {}", error.describe());
+  auto lost = std::move(batch.transactions);
   {
     const std::lock_guard lock(mutex_);
     broken_ = error;
+    lost.insert(lost.end(), queue_.begin(), queue_.end());
+    queue_.clear();
   }
   engine_.reset();
-  fail_all(std::move(batch.transactions), error);
+  fail_all(std::move(lost), error);
   next_repair_ = clock_.steady() + options_.repair_interval;
 }
 
@@ -317,25 +333,21 @@ Result<void> Sequencer::elect()
 
 Result<void> Sequencer::open_term()
 {
+  CHECK(!can_write(), "a term is opened once, and again only after writing has failed");
   if (auto elected = elect(); !elected)
   {
     engine_.reset();
     return elected;
   }
-  std::vector<std::shared_ptr<Waiting>> lost;
-  Error reason;
   store_.reset(store_.committed(), [&] {
     const std::lock_guard lock(mutex_);
-    lost.assign(queue_.begin(), queue_.end());
-    queue_.clear();
+    CHECK(queue_.empty(), "nothing is queued while nothing can be written");
     view_ = engine_->term();
     views_.truncate(committed_.seqno);
     views_.begin(view_, committed_.seqno + 1);
-    reason = broken_.value_or(Error{ErrorCode::unavailable, "the term has changed", nullptr});
     broken_.reset();
     signature_due_ = committed_.seqno != 0;
   });
-  fail_all(std::move(lost), reason);
   spdlog::info("primary in view {}, from seqno {}", view(), committed().seqno + 1);
   return {};
 }
@@ -387,8 +399,29 @@ bool Sequencer::step()
   return true;
 }
 
+/// Writers that are answered together come back together: closing a batch for the first of them would make the others
+/// wait for its signatures and its fsync. One that writes alone is never waited for.
+void Sequencer::gather() const
+{
+  const auto count = [this] {
+    const std::lock_guard lock(mutex_);
+    return stopping_ ? writers_ : queue_.size();
+  };
+  const auto end = std::chrono::steady_clock::now() + longest_gathering;
+  for (auto before = count(); before < writers_ && std::chrono::steady_clock::now() < end;)
+  {
+    std::this_thread::sleep_for(gather_pause);
+    const auto now = count();
+    if (now == before)
+      return;
+    before = now;
+  }
+}
+
 void Sequencer::run()
 {
+  // The default slack of 50 µs would nearly double each pause.
+  ::prctl(PR_SET_TIMERSLACK, 1000UL);
   while (true)
   {
     {
@@ -402,6 +435,7 @@ void Sequencer::run()
       if (stopping_ && broken_)
         return;
     }
+    gather();
     step();
   }
 }

@@ -165,6 +165,29 @@ TEST_F(SequencerTest, FullDiskRefusesWritesKeepsReadsAndRecoversInANewView)
   EXPECT_FALSE(committed("lost"));
 }
 
+TEST_F(SequencerTest, WhoWaitsBehindAFailedBatchIsToldAtOnce)
+{
+  start();
+  std::optional<bool> first;
+  std::optional<bool> behind;
+  ASSERT_TRUE(write("first", "1", first));
+  // A handler that answers in the middle of the batch's failure queues another transaction.
+  bool queued = false;
+  files_.set_hook([&](std::string_view operation, const base::Path&) {
+    if (operation == "write" && !queued)
+    {
+      queued = true;
+      EXPECT_TRUE(write("behind", "1", behind));
+    }
+  });
+  files_.fail_next(base::DiskFault::no_space, 1);
+  sequencer_->step();
+  EXPECT_TRUE(queued);
+  EXPECT_EQ(first, false);
+  EXPECT_EQ(behind, false) << "it must not wait for the disk to come back";
+  EXPECT_EQ(sequencer_->waiting(), 0U);
+}
+
 TEST_F(SequencerTest, FailedSyncIsNeverBelieved)
 {
   start();

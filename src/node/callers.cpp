@@ -22,6 +22,10 @@ struct Client
   AuthPolicy data_policy = AuthPolicy::no_auth;
   std::optional<Seqno> data_version;
   boost::json::value data;
+  /// The policy that passed, of those at `passed_of`, in the committed state of this seqno.
+  AuthPolicy passed = AuthPolicy::no_auth;
+  const std::vector<AuthPolicy>* passed_of = nullptr;
+  Seqno passed_at = 0;
 
   bool valid_at(std::int64_t unix_seconds) const
   {
@@ -121,16 +125,31 @@ std::string_view policy_name(AuthPolicy policy)
 }
 
 std::optional<Caller> authenticate(
-  const std::vector<AuthPolicy>& policies, http::Session& session, ReadTransaction& state, std::int64_t unix_seconds,
-  boost::json::array& details)
+  const std::vector<AuthPolicy>& policies, http::Session& session, ReadTransaction& state,
+  std::optional<Seqno> committed, std::int64_t unix_seconds, boost::json::array& details)
 {
   if (policies.empty())
     return Caller{};
+  auto* const client = session.client_certificate.empty() ? nullptr : &client_of(session);
+  const bool is_user_or_member = client &&
+    (client->passed == AuthPolicy::member_cert || client->passed == AuthPolicy::user_cert);
+  if (
+    is_user_or_member && client->passed_of == &policies && committed && *committed == client->passed_at &&
+    (client->passed == AuthPolicy::member_cert || client->valid_at(unix_seconds)))
+    return Caller{client->passed, client->id, client->data};
   for (const auto policy : policies)
   {
     auto outcome = try_policy(policy, session, state, unix_seconds);
     if (outcome)
+    {
+      if (client && committed)
+      {
+        client->passed = policy;
+        client->passed_of = &policies;
+        client->passed_at = *committed;
+      }
       return std::move(*outcome);
+    }
     details.push_back(boost::json::object{
       {"auth_policy", policy_name(policy)}, {"code", "InvalidAuthenticationInfo"}, {"message", outcome.error()}});
   }

@@ -15,9 +15,10 @@ namespace concordat::node
 std::string_view policy_name(AuthPolicy policy);
 
 /// Tries an endpoint's policies in order (http-api.md §3.2). Parses a connection's certificate once.
+/// @param committed seqno of the state if it is a committed one: the same caller is then known at once
 /// @param details filled with one detail per policy when none passes
 /// @return nothing if none passes
 std::optional<Caller> authenticate(
-  const std::vector<AuthPolicy>& policies, http::Session& session, ReadTransaction& state, std::int64_t unix_seconds,
-  boost::json::array& details);
+  const std::vector<AuthPolicy>& policies, http::Session& session, ReadTransaction& state,
+  std::optional<Seqno> committed, std::int64_t unix_seconds, boost::json::array& details);
 }

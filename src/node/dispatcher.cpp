@@ -91,9 +91,10 @@ struct Dispatcher::Run : Context
     return *writes;
   }
 
-  Response call(ReadTransaction& state_for_caller, std::int64_t unix_seconds)
+  /// @param committed seqno of that state if it is a committed one
+  Response call(ReadTransaction& state_for_caller, std::optional<Seqno> committed, std::int64_t unix_seconds)
   {
-    auto response = authenticate_and_handle(state_for_caller, unix_seconds);
+    auto response = authenticate_and_handle(state_for_caller, committed, unix_seconds);
     if (endpoint->observer)
       endpoint->observer(response);
     return response;
@@ -101,10 +102,11 @@ struct Dispatcher::Run : Context
 
 private:
   /// What a library throws becomes an answer.
-  Response authenticate_and_handle(ReadTransaction& state_for_caller, std::int64_t unix_seconds)
+  Response authenticate_and_handle(
+    ReadTransaction& state_for_caller, std::optional<Seqno> committed, std::int64_t unix_seconds)
   {
     boost::json::array details;
-    auto found = authenticate(endpoint->policies, exchange->session(), state_for_caller, unix_seconds, details);
+    auto found = authenticate(endpoint->policies, exchange->session(), state_for_caller, committed, unix_seconds, details);
     if (!found)
       return unauthenticated(std::move(details));
     who = std::move(*found);
@@ -224,14 +226,14 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
 void Dispatcher::run_command(Run& run) const
 {
   kv::SnapshotTransaction state(services_.store.committed());
-  run.exchange->respond(run.call(state, services_.clock.unix_seconds()));
+  run.exchange->respond(run.call(state, state.base()->seqno(), services_.clock.unix_seconds()));
 }
 
 void Dispatcher::run_read(Run& run) const
 {
   const auto state = std::make_shared<kv::SnapshotTransaction>(services_.store.committed());
   run.reads = state;
-  auto response = run.call(*state, services_.clock.unix_seconds());
+  auto response = run.call(*state, state->base()->seqno(), services_.clock.unix_seconds());
   if (response.ok() && state->touched())
     response.headers.emplace_back(txid_header, services_.sequencer.txid_at(state->base()->seqno()).to_string());
   run.exchange->respond(std::move(response));
@@ -245,7 +247,7 @@ void Dispatcher::run_write(Run& run) const
     const auto transaction = attempt == 0 ? services_.store.begin() : services_.store.begin_fresh();
     run.writes = transaction.get();
     run.reads = std::shared_ptr<ReadTransaction>(std::shared_ptr<void>(), transaction.get());
-    auto response = run.call(*transaction, services_.clock.unix_seconds());
+    auto response = run.call(*transaction, std::nullopt, services_.clock.unix_seconds());
     if (!response.ok())
       return run.exchange->respond(std::move(response));
 

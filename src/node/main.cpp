@@ -52,13 +52,10 @@ Result<std::string> read_configuration(base::FileSystem& files, const std::strin
   }
 }
 
-int run(node::Configuration configuration)
+int run(node::Configuration configuration, std::unique_ptr<Application> application)
 {
   base::RealFileSystem files;
   base::SystemClock clock;
-  auto application = make_application(configuration.application);
-  if (!application)
-    return failed({application.error().code, "'concordat.application' is wrong: " + application.error().describe(), {}});
   if (auto locked = lock_directory(files, configuration.sealed_directory); !locked)
     return failed(locked.error());
 
@@ -79,7 +76,7 @@ int run(node::Configuration configuration)
     return failed(platform.error());
   if (const auto warning = (*platform)->warning())
     spdlog::warn("{}", *warning);
-  auto started = node::Node::start(std::move(configuration), std::move(*application), files, clock, **platform);
+  auto started = node::Node::start(std::move(configuration), std::move(application), files, clock, **platform);
   if (!started)
   {
     spdlog::critical("cannot start: {}", started.error().describe());
@@ -119,6 +116,10 @@ int main(int argc, char** argv)
   auto configuration = node::parse_configuration(*text);
   if (!configuration)
     return failed({configuration.error().code, "'" + path + "': " + configuration.error().describe(), {}});
+  auto application = make_application(configuration->application);
+  if (!application)
+    return failed(
+      {application.error().code, "'" + path + "': 'concordat.application': " + application.error().describe(), {}});
   if (auto logging = base::start_log(level, configuration->log_format); !logging)
     return failed(logging.error());
   if (check)
@@ -126,5 +127,5 @@ int main(int argc, char** argv)
     std::printf("'%s' is a good configuration\n", path.c_str());
     return 0;
   }
-  return run(std::move(*configuration));
+  return run(std::move(*configuration), std::move(*application));
 }

@@ -334,10 +334,7 @@ Result<void> Node::serve()
     string_member(node_to_node, node_to_node.contains("published_address") ? "published_address" : "bind_address"),
     [this] { return server_->metrics(); }});
 
-  const auto app_is_open = [this, flag = std::make_shared<OpenFlag>()] {
-    kv::SnapshotTransaction state(store_.committed());
-    return (*flag)(state);
-  };
+  const auto app_is_open = [this, flag = std::make_shared<OpenFlag>()] { return (*flag)(store_.committed()); };
   std::vector<Frontend> frontends;
   frontends.push_back({"/app", application_->info(), application_->endpoints(), app_is_open});
   frontends.push_back(

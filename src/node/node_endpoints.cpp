@@ -257,14 +257,15 @@ bool is_open(ReadTransaction& state)
   return service && string_member(*service, "status") == "Open";
 }
 
-bool OpenFlag::operator()(ReadTransaction& state)
+bool OpenFlag::operator()(const kv::Snapshot& committed)
 {
-  const auto written = state.version(tables::service_info, ledger::single_key).value_or(0);
+  const auto seqno = committed->seqno();
   const auto known = known_.load(std::memory_order_relaxed);
-  if (written != 0 && known >> 1 == written)
+  if (known >> 1 == seqno)
     return (known & 1) != 0;
+  kv::SnapshotTransaction state(committed);
   const bool open = is_open(state);
-  known_.store(written << 1 | (open ? 1 : 0), std::memory_order_relaxed);
+  known_.store(seqno << 1 | (open ? 1 : 0), std::memory_order_relaxed);
   return open;
 }
 

@@ -36,14 +36,14 @@ struct Services
 /// The service is open in this state (http-api.md §2.3).
 bool is_open(ReadTransaction& state);
 
-/// Remembers whether the service is open for as long as its record is not written again. Any thread may call.
+/// Remembers whether the service is open in the committed state looked at last. Any thread may call.
 class OpenFlag
 {
 public:
-  bool operator()(ReadTransaction& state);
+  bool operator()(const kv::Snapshot& committed);
 
 private:
-  /// Twice the version of the record that was looked at, plus 1 if it said open.
+  /// Twice the seqno of that state, plus 1 if it said open.
   std::atomic<std::uint64_t> known_{0};
 };
 }
