@@ -6,17 +6,12 @@
 #include "consensus/signature.h"
 
 #include <algorithm>
-#include <sys/prctl.h>
-#include <thread>
 
 namespace concordat::consensus
 {
 namespace
 {
 constexpr std::chrono::milliseconds idle_wait{100};
-/// A batch waits for the writers that the last one answered for as long as they keep coming, and no longer than this.
-constexpr std::chrono::microseconds gather_pause{60};
-constexpr std::chrono::microseconds longest_gathering{2000};
 
 Error refused_while_broken(const Error& reason)
 {
@@ -268,7 +263,7 @@ void Sequencer::finish(Batch& batch)
     committed_ = batch.signature_txid;
     signatures_.push_back(seqno);
   }
-  writers_ = waiting_count_.fetch_sub(batch.transactions.size(), std::memory_order_relaxed);
+  waiting_count_.fetch_sub(batch.transactions.size(), std::memory_order_relaxed);
   for (const auto& waiting : batch.transactions)
     if (waiting->done)
       waiting->done({});
@@ -399,29 +394,8 @@ bool Sequencer::step()
   return true;
 }
 
-/// Writers that are answered together come back together: closing a batch for the first of them would make the others
-/// wait for its signatures and its fsync. One that writes alone is never waited for.
-void Sequencer::gather() const
-{
-  const auto count = [this] {
-    const std::lock_guard lock(mutex_);
-    return stopping_ ? writers_ : queue_.size();
-  };
-  const auto end = std::chrono::steady_clock::now() + longest_gathering;
-  for (auto before = count(); before < writers_ && std::chrono::steady_clock::now() < end;)
-  {
-    std::this_thread::sleep_for(gather_pause);
-    const auto now = count();
-    if (now == before)
-      return;
-    before = now;
-  }
-}
-
 void Sequencer::run()
 {
-  // The default slack of 50 µs would nearly double each pause.
-  ::prctl(PR_SET_TIMERSLACK, 1000UL);
   while (true)
   {
     {
@@ -435,7 +409,6 @@ void Sequencer::run()
       if (stopping_ && broken_)
         return;
     }
-    gather();
     step();
   }
 }

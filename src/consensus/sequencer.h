@@ -137,7 +137,6 @@ private:
   Result<void> agree(const Batch& batch);
   Result<void> persist(const Ready& round, const Batch* batch);
   void finish(Batch& batch);
-  void gather() const;
   void pass_barriers();
   void fail_all(std::vector<std::shared_ptr<Waiting>> waiting, const Error& error);
   void break_down(Batch batch, Error error);
@@ -159,7 +158,6 @@ private:
   RaftLog log_;
   std::unique_ptr<Engine> engine_;
   bool signature_due_ = false;
-  std::size_t writers_ = 0;  ///< how many transactions were under way at once lately
   std::chrono::steady_clock::time_point next_repair_;
 
   mutable std::mutex mutex_;  ///< guards what follows; taken inside the store's lock, never around it
