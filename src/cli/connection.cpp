@@ -122,7 +122,9 @@ Attempt<Connection> connect(ConnectionOptions options, Identity identity)
   if (!client)
   {
     const bool wrong_input = client.error().code == ErrorCode::invalid;
-    return refuse(wrong_input ? Exit::usage : Exit::failed, client.error().describe());
+    return refuse(
+        wrong_input ? Exit::usage : Exit::failed, client.error().describe(),
+        "check --url (https://host:port) and the certificates (--as, --cert, --key, --service-cert)");
   }
   connection.client = std::move(*client);
   return connection;

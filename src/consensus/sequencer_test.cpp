@@ -296,6 +296,13 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
       damage(seqno, at);
       EXPECT_EQ(refusal(), "");
     }
+  // Byte 1 holds the flags: an entry that seems to end the chunk must not hide what follows.
+  for (const Seqno seqno : {1, 2, 5})
+  {
+    damage(seqno, 1);
+    EXPECT_NE(refusal().find("acknowledged"), std::string::npos) << seqno;
+    damage(seqno, 1);
+  }
   damage(7, 100);
   const auto chunks = ledger::ChunkFiles::open(files_, "ledger");
   const auto cut = replay(**chunks, secret_);

@@ -102,18 +102,24 @@ scan_chunk(base::FileSystem& files, const base::Path& directory, const ChunkName
 
 Result<void> ScannedChunk::check_tail() const
 {
-  if (complete || ends_chunk || size <= end)
+  if (complete || size <= end)
     return {};
-  const auto broken = last() + 1;
-  const auto damaged = [&](const std::string& what)
-  { return fail(ErrorCode::corrupt, "ledger file '" + name + "': " + stopped_because + what); };
+  const auto damaged = [&](Seqno broken, const std::string& what)
+  {
+    return fail(
+        ErrorCode::corrupt, "ledger file '" + name + "': " + stopped_because + (stopped_because.empty() ? "" : "; ") +
+                                "entry " + std::to_string(broken) + what);
+  };
+  // An entry that asks for the end of the chunk is the last one only if what follows can be the table: else it is the
+  // entry that is damaged.
+  const auto broken = ends_chunk ? last() : last() + 1;
   if (size - end > max_tail_size)
-    return damaged(", and more follows than a batch can have");
+    return damaged(broken, " is followed by more than a batch can have");
   const auto tail = file->read_at(end, static_cast<std::size_t>(size - end));
   if (!tail)
     return fail("cannot read the ledger file '" + name + "'", tail.error());
   if (acknowledged_after(*tail, broken))
-    return damaged("; entry " + std::to_string(broken) + " is damaged, and transactions after it were acknowledged");
+    return damaged(broken, " is damaged, and transactions after it were acknowledged");
   return {};
 }
 }
