@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <map>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -354,6 +356,28 @@ TEST(Server, ManyConnectionsAtOnce)
     EXPECT_TRUE(client.get());
   EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
   EXPECT_GE(server.metrics().peak, 1U);
+}
+
+TEST(Server, ConnectionsAreSpreadOverAllThreads)
+{
+  std::mutex mutex;
+  std::map<std::thread::id, int> connections;
+  TestServer server(
+      [&](const auto& exchange)
+      {
+        {
+          const std::lock_guard lock(mutex);
+          ++connections[std::this_thread::get_id()];
+        }
+        exchange->respond(Response::empty());
+      },
+      {}, 2);
+  for (int i = 0; i < 8; ++i)
+    EXPECT_TRUE(Peer(server.address()).ask(get));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(connections.size(), 2U);
+  for (const auto& [thread, count] : connections)
+    EXPECT_EQ(count, 4);
 }
 
 TEST(Server, RefusesAnAddressThatIsTaken)
