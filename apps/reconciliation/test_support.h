@@ -5,6 +5,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
 
 #include <fstream>
 #include <map>
@@ -235,7 +236,9 @@ inline std::string error_type(Response response)
 
 inline std::string read_sample(const std::string& name)
 {
-  std::ifstream file(CONCORDAT_TEST_DATA "/samples/" + name, std::ios::binary);
+  const auto path = CONCORDAT_TEST_DATA "/samples/" + name;
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file) << "cannot read " << path << "; run from the root of the repository";
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
