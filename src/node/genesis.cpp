@@ -180,7 +180,11 @@ json::object node_record(
   }
   auto node_to_node = configuration.node_to_node_interface;
   if (!node_to_node.contains("published_address"))
-    node_to_node["published_address"] = node_to_node.at("bind_address");
+  {
+    // Copied first: inserting a member moves the others.
+    json::value address = node_to_node.at("bind_address");
+    node_to_node["published_address"] = std::move(address);
+  }
   return {
     {"code_digest", evidence.claims.code_digest},
     {"encryption_pub_key", identity.encryption_public_key_pem},
