@@ -18,6 +18,8 @@ constexpr std::array<std::int8_t, 256> reverse_table(std::string_view digits)
 
 constexpr auto base64_values = reverse_table(base64_digits);
 
+}
+
 int hex_value(char c)
 {
   if (c >= '0' && c <= '9')
@@ -27,7 +29,6 @@ int hex_value(char c)
   if (c >= 'A' && c <= 'F')
     return c - 'A' + 10;
   return -1;
-}
 }
 
 std::string to_hex(std::string_view bytes)

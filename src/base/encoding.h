@@ -11,6 +11,9 @@
 
 namespace concordat::base
 {
+/// The value of a hexadecimal digit of either case; −1 for another character.
+int hex_value(char c);
+
 /// Lower-case hexadecimal.
 std::string to_hex(std::string_view bytes);
 /// Accepts both cases; Error::invalid for an odd length or another character.

@@ -1,22 +1,13 @@
 #include "http/chunked_body.h"
 
+#include "base/encoding.h"
+
 #include <algorithm>
 
 namespace concordat::http
 {
 namespace
 {
-int hex_value(char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
-}
-
 /// HTAB, visible characters, space and obs-text (RFC 9110 §5.5).
 bool is_text(char c)
 {
@@ -92,7 +83,7 @@ ChunkedBody::Outcome ChunkedBody::take(char c)
 
 ChunkedBody::Outcome ChunkedBody::take_size(char c)
 {
-  if (const int value = hex_value(c); value >= 0)
+  if (const int value = base::hex_value(c); value >= 0)
   {
     if (++digits_ > 16)
       return Outcome::malformed;

@@ -1,22 +1,13 @@
 #include "http/target.h"
 
+#include "base/encoding.h"
+
 #include <cstddef>
 
 namespace concordat::http
 {
 namespace
 {
-int hex_value(char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
-}
-
 std::string_view without_authority(std::string_view target)
 {
   for (const std::string_view scheme : {"https://", "http://"})
@@ -36,9 +27,9 @@ std::string decode_query(std::string_view text)
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i)
   {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0)
+    if (text[i] == '%' && i + 2 < text.size() && base::hex_value(text[i + 1]) >= 0 && base::hex_value(text[i + 2]) >= 0)
     {
-      out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+      out += static_cast<char>(base::hex_value(text[i + 1]) * 16 + base::hex_value(text[i + 2]));
       i += 2;
     }
     else
