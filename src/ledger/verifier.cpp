@@ -71,9 +71,11 @@ public:
   void run(std::shared_ptr<const base::File> file)
   {
     file_ = std::move(file);
+    const auto named = ChunkName::parse(name_);
+    if (!named->committed && is_just_begun())
+      return findings_.oddity(name_, "the chunk was begun, but its header is not written yet");
     if (auto looked = look(); !looked)
       return complain(looked.error().describe());
-    const auto named = ChunkName::parse(name_);
     if (named->committed && table_ == 0)
       return complain("a committed file whose positions table was never written");
     auto end = table_ == 0 ? size_ : table_;
@@ -112,6 +114,13 @@ private:
         break;
     }
     return {};
+  }
+
+  /// The header of a new file is zeros; a node may not have written all of them.
+  bool is_just_begun() const
+  {
+    const auto start = file_->read_at(0, chunk_header_size);
+    return start && start->size() < chunk_header_size && start->find_first_not_of('\0') == std::string::npos;
   }
 
   Result<std::uint64_t> header() const

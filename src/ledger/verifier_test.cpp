@@ -196,6 +196,17 @@ TEST(Verifier, GarbageFilesAreDetectedAndIgnoredOnesSkipped)
   EXPECT_FALSE(verify(files, options).ok());
 }
 
+TEST(Verifier, AFileThatAKilledNodeHadJustBegunIsNoDamage)
+{
+  auto files = load(service_a + "/ledger");
+  for (std::size_t size = 0; size < 8; ++size)
+  {
+    files["ledger_75"] = std::string(size, '\0');
+    EXPECT_EQ(errors_of(verify(files)), "") << size;
+    EXPECT_TRUE(mentions(verify(files), "begun")) << size;
+  }
+}
+
 TEST(Verifier, AnEmptyDirectoryIsNoVerifiedLedger)
 {
   EXPECT_FALSE(verify({}).ok());
