@@ -203,7 +203,6 @@ TEST(Verifier, AFileThatAKilledNodeHadJustBegunIsNoDamage)
   {
     files["ledger_75"] = std::string(size, '\0');
     EXPECT_EQ(errors_of(verify(files)), "") << size;
-    EXPECT_TRUE(mentions(verify(files), "begun")) << size;
   }
 }
 
