@@ -59,7 +59,9 @@ Result<void> check_table(ScannedChunk& found)
   if (!header)
     return std::unexpected(header.error());
   // The header is written once all entries are on the disk, so no crash leaves it pointing behind the last whole one.
-  if (base::Reader(*header).le<std::uint64_t>().value_or(0) > found.end)
+  // What points where no table can stand was never written: a crash left it in a file that was just begun.
+  if (const auto table = base::Reader(*header).le<std::uint64_t>().value_or(0);
+      table > found.end && table <= max_chunk_end)
     return fail(
         ErrorCode::corrupt, "it was completed, but now its entries end at " + std::to_string(found.end) +
                                 (found.stopped_because.empty() ? "" : "; " + found.stopped_because));

@@ -73,6 +73,21 @@ TEST_F(Chunks, AFileWithoutAWholeEntryIsRemoved)
   expect_entries(2);
 }
 
+TEST_F(Chunks, AFileThatBeginsWithGarbageIsRemovedUnlessItMayHaveBeenCompleted)
+{
+  open();
+  append({chunk_after});
+  const auto garbage = std::string("\1\0\x1d\x79\x57\x69\0\0", 8) + "what a crash leaves";
+  files.put("ledger/ledger_2", garbage);
+  open();
+  EXPECT_FALSE(files.exists("ledger/ledger_2"));
+  EXPECT_EQ(chunks->opened().cut_bytes, garbage.size() - 8);
+  expect_entries(1);
+
+  files.put("ledger/ledger_2", chunk_header(4000) + make_entry(2).substr(0, 30));
+  expect_refused(ErrorCode::corrupt, "it was completed");
+}
+
 TEST_F(Chunks, AChunkWhoseCompletionWasTornIsCompletedAtOpen)
 {
   open();
