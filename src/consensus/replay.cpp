@@ -24,7 +24,9 @@ public:
     if (entry->is_snapshot || entry->bytes.size() != bytes.size())
       return fail(ErrorCode::corrupt, "not a transaction");
     if (entry->txid.seqno != seqno)
-      return fail(ErrorCode::corrupt, "transaction " + entry->txid.to_string() + " where " + std::to_string(seqno) + " belongs");
+      return fail(
+          ErrorCode::corrupt,
+          "transaction " + entry->txid.to_string() + " where " + std::to_string(seqno) + " belongs");
     if (entry->txid.view < last_view_)
       return fail(ErrorCode::corrupt, "the view goes back from " + std::to_string(last_view_));
 
@@ -164,13 +166,13 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecret& 
     const auto place = "ledger entry " + std::to_string(next);
     if (chunks.in_committed_file(next) || acknowledged_after(chunks, secret, last_good))
       return fail(
-        place + " is damaged, and transactions after it were acknowledged; restore the ledger directory from a copy",
-        *failure);
+          place + " is damaged, and transactions after it were acknowledged; restore the ledger directory from a copy",
+          *failure);
   }
   if (chunks.in_committed_file(last_good + 1))
     return fail(
-      ErrorCode::corrupt,
-      "ledger entry " + std::to_string(last_good + 1) + " stands in a committed file but no signature covers it");
+        ErrorCode::corrupt,
+        "ledger entry " + std::to_string(last_good + 1) + " stands in a committed file but no signature covers it");
 
   auto replayed = std::move(replayer).finish();
   replayed.cut_entries = chunks.last() - last_good;
@@ -188,9 +190,9 @@ Result<Index> log_end(const DurableState& durable, const Replayed& replayed)
   const auto ledger_view = replayed.views.last();
   if (ledger_view > durable.opened_term)
     return fail(
-      ErrorCode::corrupt,
-      "the ledger is newer than the stored state of consensus (view " + std::to_string(ledger_view) + " against " +
-        std::to_string(durable.opened_term) + "); one of the two was put back from an older copy");
+        ErrorCode::corrupt, "the ledger is newer than the stored state of consensus (view " +
+                                std::to_string(ledger_view) + " against " + std::to_string(durable.opened_term) +
+                                "); one of the two was put back from an older copy");
   return durable.opened_index + (ledger_view == durable.opened_term ? replayed.batches_in_last_view : 0);
 }
 }

@@ -21,8 +21,8 @@ struct Replayed
   ViewHistory views;
   std::vector<Seqno> signatures;
   std::uint64_t batches_in_last_view = 0;
-  std::uint64_t cut_entries = 0;  ///< whole entries after the last signature, or in a batch that fails its check
-  std::string cut_reason;         ///< why, if any
+  std::uint64_t cut_entries = 0; ///< whole entries after the last signature, or in a batch that fails its check
+  std::string cut_reason;        ///< why, if any
 };
 
 /// Reads the whole ledger: authenticates and decrypts every entry, rebuilds the tree, compares it with every

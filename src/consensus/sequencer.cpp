@@ -16,9 +16,9 @@ constexpr std::chrono::milliseconds idle_wait{100};
 Error refused_while_broken(const Error& reason)
 {
   return Error{
-    ErrorCode::unavailable,
-    "this node cannot write its ledger now; reads go on, writes are accepted again once it can",
-    std::make_shared<const Error>(reason)};
+      ErrorCode::unavailable,
+      "this node cannot write its ledger now; reads go on, writes are accepted again once it can",
+      std::make_shared<const Error>(reason)};
 }
 }
 
@@ -27,7 +27,7 @@ struct Sequencer::Waiting
 {
   TxId txid;
   ledger::EncodedEntry entry;
-  std::atomic<bool> encoded{false};  ///< entry is set; waited for by the sequencer thread
+  std::atomic<bool> encoded{false}; ///< entry is set; waited for by the sequencer thread
   Done done;
 };
 
@@ -35,18 +35,27 @@ struct Sequencer::Batch
 {
   std::vector<std::shared_ptr<Waiting>> transactions;
   TxId signature_txid;
-  kv::Snapshot state;  ///< below the signature, then including it
+  kv::Snapshot state; ///< below the signature, then including it
   ledger::EncodedEntry signature;
   Descriptor descriptor;
 };
 
 Sequencer::Sequencer(
-  kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecret& secret,
-  Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start)
-  : store_(store), files_(files), ledger_directory_(std::move(ledger_directory)), secret_(secret),
-    signer_(std::move(signer)), clock_(clock), durable_file_(durable), options_(options), tree_(std::move(start.tree)),
-    durable_(start.durable), views_(std::move(start.views)), signatures_(std::move(start.signatures)),
-    chunks_(std::move(start.chunks))
+    kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecret& secret,
+    Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start)
+    : store_(store),
+      files_(files),
+      ledger_directory_(std::move(ledger_directory)),
+      secret_(secret),
+      signer_(std::move(signer)),
+      clock_(clock),
+      durable_file_(durable),
+      options_(options),
+      tree_(std::move(start.tree)),
+      durable_(start.durable),
+      views_(std::move(start.views)),
+      signatures_(std::move(start.signatures)),
+      chunks_(std::move(start.chunks))
 {
   CHECK(chunks_->last() + 1 == tree_.size(), "the tree covers the ledger");
   if (!signatures_.empty())
@@ -72,22 +81,25 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
   const auto waiting = std::make_shared<Waiting>();
   waiting->done = std::move(done);
   std::optional<Error> broken_meanwhile;
-  const auto seqno = store_.commit(transaction, [&](Seqno place) {
-    const std::lock_guard lock(mutex_);
-    if (broken_)
-    {
-      broken_meanwhile = broken_;
-      return;
-    }
-    waiting->txid = {view_, place};
-    if (named)
-      named(waiting->txid);
-    queue_.push_back(waiting);
-    waiting_count_.fetch_add(1, std::memory_order_relaxed);
-  });
+  const auto seqno = store_.commit(
+      transaction,
+      [&](Seqno place)
+      {
+        const std::lock_guard lock(mutex_);
+        if (broken_)
+        {
+          broken_meanwhile = broken_;
+          return;
+        }
+        waiting->txid = {view_, place};
+        if (named)
+          named(waiting->txid);
+        queue_.push_back(waiting);
+        waiting_count_.fetch_add(1, std::memory_order_relaxed);
+      });
   if (!seqno)
     return std::unexpected(seqno.error());
-  if (broken_meanwhile)  // the head is thrown away before anything can be written again
+  if (broken_meanwhile) // the head is thrown away before anything can be written again
     return std::unexpected(refused_while_broken(*broken_meanwhile));
 
   const auto txid = waiting->txid;
@@ -95,8 +107,7 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
   std::string private_maps;
   kv::encode(transaction.writes(), kv::Domain::public_maps, public_maps);
   kv::encode(transaction.writes(), kv::Domain::private_maps, private_maps);
-  waiting->entry =
-    ledger::encode_entry(secret_, txid, 0, transaction.claims_digest(), public_maps, private_maps);
+  waiting->entry = ledger::encode_entry(secret_, txid, 0, transaction.claims_digest(), public_maps, private_maps);
   waiting->encoded.store(true, std::memory_order_release);
   waiting->encoded.notify_one();
   work_.notify_one();
@@ -127,12 +138,15 @@ void Sequencer::pass_barriers()
   std::vector<Done> passed;
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(barriers_, [&](auto& barrier) {
-      if (barrier.first > committed_.seqno)
-        return false;
-      passed.push_back(std::move(barrier.second));
-      return true;
-    });
+    std::erase_if(
+        barriers_,
+        [&](auto& barrier)
+        {
+          if (barrier.first > committed_.seqno)
+            return false;
+          passed.push_back(std::move(barrier.second));
+          return true;
+        });
   }
   for (const auto& done : passed)
     done({});
@@ -141,12 +155,14 @@ void Sequencer::pass_barriers()
 Sequencer::Batch Sequencer::close_batch()
 {
   Batch batch;
-  batch.state = store_.reserve([&](Seqno place) {
-    const std::lock_guard lock(mutex_);
-    batch.transactions.assign(queue_.begin(), queue_.end());
-    queue_.clear();
-    batch.signature_txid = {view_, place};
-  });
+  batch.state = store_.reserve(
+      [&](Seqno place)
+      {
+        const std::lock_guard lock(mutex_);
+        batch.transactions.assign(queue_.begin(), queue_.end());
+        queue_.clear();
+        batch.signature_txid = {view_, place};
+      });
   for (const auto& waiting : batch.transactions)
   {
     waiting->encoded.wait(false, std::memory_order_acquire);
@@ -232,7 +248,8 @@ Result<void> Sequencer::agree(const Batch& batch)
   if (auto proposed = engine_->propose(batch.descriptor); !proposed)
     return std::unexpected(proposed.error());
   bool committed = false;
-  const auto note_committed = [&](const Ready& round) {
+  const auto note_committed = [&](const Ready& round)
+  {
     for (const auto& entry : round.committed)
       committed = committed || (entry.batch && *entry.batch == batch.descriptor);
   };
@@ -334,15 +351,18 @@ Result<void> Sequencer::open_term()
     engine_.reset();
     return elected;
   }
-  store_.reset(store_.committed(), [&] {
-    const std::lock_guard lock(mutex_);
-    CHECK(queue_.empty(), "nothing is queued while nothing can be written");
-    view_ = engine_->term();
-    views_.truncate(committed_.seqno);
-    views_.begin(view_, committed_.seqno + 1);
-    broken_.reset();
-    signature_due_ = committed_.seqno != 0;
-  });
+  store_.reset(
+      store_.committed(),
+      [&]
+      {
+        const std::lock_guard lock(mutex_);
+        CHECK(queue_.empty(), "nothing is queued while nothing can be written");
+        view_ = engine_->term();
+        views_.truncate(committed_.seqno);
+        views_.begin(view_, committed_.seqno + 1);
+        broken_.reset();
+        signature_due_ = committed_.seqno != 0;
+      });
   spdlog::info("primary in view {}, from seqno {}", view(), committed().seqno + 1);
   return {};
 }

@@ -49,7 +49,7 @@ struct Signer
 {
   std::string node_id;
   crypto::KeyPair node_key;
-  std::string node_certificate_pem;  ///< endorsed by the service
+  std::string node_certificate_pem; ///< endorsed by the service
   crypto::KeyPair service_key;
   std::string cose_issuer;
   std::string cose_subject;
@@ -58,21 +58,21 @@ struct Signer
 struct SequencerOptions
 {
   EngineId engine_id = 1;
-  std::uint64_t chunk_size = 5 << 20;  ///< bytes after which a signature ends the chunk
+  std::uint64_t chunk_size = 5 << 20; ///< bytes after which a signature ends the chunk
   /// Transactions that may wait for agreement before new ones are refused; 0: no bound.
   std::uint64_t max_uncommitted = 10'000;
-  std::chrono::milliseconds repair_interval{1000};  ///< pause between attempts to write again after a disk failure
+  std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a disk failure
 };
 
 /// Where the ledger stands when the sequencer takes over.
 struct SequencerStart
 {
   std::shared_ptr<ledger::ChunkFiles> chunks;
-  ledger::MerkleTree tree;  ///< over all entries of `chunks`
+  ledger::MerkleTree tree; ///< over all entries of `chunks`
   ViewHistory views;
-  std::vector<Seqno> signatures;  ///< seqnos of all signature transactions
+  std::vector<Seqno> signatures; ///< seqnos of all signature transactions
   DurableState durable;
-  Index last_index = 0;  ///< of the last batch, or of the empty entry that opened a term without batches
+  Index last_index = 0; ///< of the last batch, or of the empty entry that opened a term without batches
 };
 
 /// Puts transactions into one order and makes them last: closes batches with a signature transaction, gets each
@@ -87,8 +87,8 @@ public:
   using Done = std::function<void(const Result<void>&)>;
 
   Sequencer(
-    kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecret& secret,
-    Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start);
+      kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecret& secret,
+      Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start);
   ~Sequencer();
 
   /// Told the id of a transaction, before `done` can be called; called under locks, so it may only note it.
@@ -115,7 +115,7 @@ public:
 
   View view() const;
   bool can_write() const;
-  TxId committed() const;   ///< a signature transaction; 0.0 before the first
+  TxId committed() const; ///< a signature transaction; 0.0 before the first
   Seqno last_signed() const;
   std::uint64_t waiting() const;
   ViewHistory views() const;
@@ -160,12 +160,12 @@ private:
   bool signature_due_ = false;
   std::chrono::steady_clock::time_point next_repair_;
 
-  mutable std::mutex mutex_;  ///< guards what follows; taken inside the store's lock, never around it
+  mutable std::mutex mutex_; ///< guards what follows; taken inside the store's lock, never around it
   std::condition_variable work_;
   std::deque<std::shared_ptr<Waiting>> queue_;
   bool stopping_ = false;
-  std::optional<Error> broken_;  ///< why nothing can be written now
-  std::atomic<View> view_{0};      ///< written under mutex_
+  std::optional<Error> broken_; ///< why nothing can be written now
+  std::atomic<View> view_{0};   ///< written under mutex_
   TxId committed_;
   ViewHistory views_;
   std::vector<Seqno> signatures_;

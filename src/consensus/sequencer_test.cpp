@@ -61,11 +61,11 @@ protected:
     ASSERT_TRUE(index) << index.error().describe();
     store_->reset(replayed->state);
     sequencer_ = std::make_unique<Sequencer>(
-      *store_, files_, "ledger", secret_, Signer{key_.public_key().id(), key_, "certificate", key_, "", ""}, clock_,
-      durable_, options_,
-      SequencerStart{
-        std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
-        durable_.saved, *index});
+        *store_, files_, "ledger", secret_, Signer{key_.public_key().id(), key_, "certificate", key_, "", ""}, clock_,
+        durable_, options_,
+        SequencerStart{
+            std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
+            durable_.saved, *index});
     const auto opened = sequencer_->open_term();
     ASSERT_TRUE(opened) << opened.error().describe();
   }
@@ -75,7 +75,8 @@ protected:
   {
     const auto transaction = store_->begin_fresh();
     transaction->put("map", key, value);
-    return sequencer_->submit(*transaction, {}, [&outcome](const Result<void>& result) { outcome = result.has_value(); });
+    return sequencer_->submit(
+        *transaction, {}, [&outcome](const Result<void>& result) { outcome = result.has_value(); });
   }
 
   std::optional<std::string> committed(const std::string& key)
@@ -173,13 +174,15 @@ TEST_F(SequencerTest, WhoWaitsBehindAFailedBatchIsToldAtOnce)
   ASSERT_TRUE(write("first", "1", first));
   // A handler that answers in the middle of the batch's failure queues another transaction.
   bool queued = false;
-  files_.set_hook([&](std::string_view operation, const base::Path&) {
-    if (operation == "write" && !queued)
-    {
-      queued = true;
-      EXPECT_TRUE(write("behind", "1", behind));
-    }
-  });
+  files_.set_hook(
+      [&](std::string_view operation, const base::Path&)
+      {
+        if (operation == "write" && !queued)
+        {
+          queued = true;
+          EXPECT_TRUE(write("behind", "1", behind));
+        }
+      });
   files_.fail_next(base::DiskFault::no_space, 1);
   sequencer_->step();
   EXPECT_TRUE(queued);
@@ -272,13 +275,15 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
     for (Seqno at = 1; at < 8; ++at)
       offsets[at + 1] = offsets[at] + (*chunks)->read(at)->size();
   }
-  const auto damage = [&](Seqno seqno, std::uint64_t at) {
+  const auto damage = [&](Seqno seqno, std::uint64_t at)
+  {
     auto file = files_.open("ledger/ledger_1", base::OpenMode::read_write);
     auto byte = (*file)->read_at(offsets[seqno] + at, 1);
     (*byte)[0] = static_cast<char>((*byte)[0] ^ 1);
     ASSERT_TRUE((*file)->write_at(offsets[seqno] + at, *byte));
   };
-  const auto refusal = [&]() -> std::string {
+  const auto refusal = [&]() -> std::string
+  {
     auto chunks = ledger::ChunkFiles::open(files_, "ledger");
     if (!chunks)
       return chunks.error().describe();
@@ -332,18 +337,23 @@ TEST_F(SequencerTest, ManyThreadsGetTheirAnswersAndReceipts)
   std::atomic<int> done{0};
   std::vector<std::thread> writers;
   for (int t = 0; t < threads; ++t)
-    writers.emplace_back([&, t] {
-      for (int i = 0; i < writes; ++i)
-      {
-        const auto transaction = store_->begin();
-        transaction->put("map", std::to_string(t) + "." + std::to_string(i), "value");
-        const auto id = sequencer_->submit(*transaction, {}, [&](const Result<void>& outcome) {
-          if (outcome)
-            ++done;
+    writers.emplace_back(
+        [&, t]
+        {
+          for (int i = 0; i < writes; ++i)
+          {
+            const auto transaction = store_->begin();
+            transaction->put("map", std::to_string(t) + "." + std::to_string(i), "value");
+            const auto id = sequencer_->submit(
+                *transaction, {},
+                [&](const Result<void>& outcome)
+                {
+                  if (outcome)
+                    ++done;
+                });
+            ASSERT_TRUE(id) << id.error().describe();
+          }
         });
-        ASSERT_TRUE(id) << id.error().describe();
-      }
-    });
   for (auto& writer : writers)
     writer.join();
   sequencer_->stop();

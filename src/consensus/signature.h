@@ -12,8 +12,8 @@ namespace concordat::consensus
 /// What a signature transaction writes: the root signed by the node and by the service, and the tree
 /// (ledger-format.md §6.3).
 /// @param tree as MerkleTree::serialise gives it
-kv::WriteSet signature_writes(
-  const Signer& signer, TxId txid, const Digest& root, std::string tree, std::int64_t unix_seconds);
+kv::WriteSet
+signature_writes(const Signer& signer, TxId txid, const Digest& root, std::string tree, std::int64_t unix_seconds);
 
 /// The root that a signature transaction states.
 /// @param value of the signatures table

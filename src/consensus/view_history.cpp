@@ -10,14 +10,14 @@ std::string_view to_string(TxStatus status)
 {
   switch (status)
   {
-    case TxStatus::pending:
-      return "Pending";
-    case TxStatus::committed:
-      return "Committed";
-    case TxStatus::invalid:
-      return "Invalid";
-    case TxStatus::unknown:
-      break;
+  case TxStatus::pending:
+    return "Pending";
+  case TxStatus::committed:
+    return "Committed";
+  case TxStatus::invalid:
+    return "Invalid";
+  case TxStatus::unknown:
+    break;
   }
   return "Unknown";
 }

@@ -9,10 +9,10 @@ namespace concordat::consensus
 {
 enum class TxStatus
 {
-  unknown,    ///< never seen here, yet
-  pending,    ///< in the local ledger, not committed
-  committed,  ///< durable and agreed; final
-  invalid,    ///< can never commit; final
+  unknown,   ///< never seen here, yet
+  pending,   ///< in the local ledger, not committed
+  committed, ///< durable and agreed; final
+  invalid,   ///< can never commit; final
 };
 
 /// `Unknown`, `Pending`, `Committed`, `Invalid`.

@@ -25,7 +25,8 @@ Acceptance accepts_json(std::string_view header)
       return Acceptance::malformed;
     const auto type = range.substr(0, slash);
     const auto subtype = range.substr(slash + 1);
-    accepted = accepted || ((type == "application" && (subtype == "json" || subtype == "*")) || (type == "*" && subtype == "*"));
+    accepted = accepted ||
+               ((type == "application" && (subtype == "json" || subtype == "*")) || (type == "*" && subtype == "*"));
     if (comma == std::string_view::npos)
       return accepted ? Acceptance::accepted : Acceptance::refused;
     header.remove_prefix(comma + 1);

@@ -13,7 +13,7 @@ namespace
 /// What is known of a connection's client: read once, as most requests of a connection are alike.
 struct Client
 {
-  bool readable = false;  ///< the certificate could be parsed
+  bool readable = false; ///< the certificate could be parsed
   std::string id;
   std::string key_id;
   std::int64_t not_before = 0;
@@ -53,7 +53,7 @@ Client& client_of(http::Session& session)
 
 /// The caller with the member `name` of his record, which is parsed again only after it has changed.
 Caller caller_with_data(
-  Client& client, AuthPolicy policy, ReadTransaction& state, std::string_view table, std::string_view name)
+    Client& client, AuthPolicy policy, ReadTransaction& state, std::string_view table, std::string_view name)
 {
   const auto version = state.version(table, client.id);
   if (client.data_policy != policy || client.data_version != version || !version)
@@ -68,8 +68,8 @@ Caller caller_with_data(
 }
 
 /// The caller if the policy passes, else why it does not.
-std::expected<Caller, std::string> try_policy(
-  AuthPolicy policy, http::Session& session, ReadTransaction& state, std::int64_t unix_seconds)
+std::expected<Caller, std::string>
+try_policy(AuthPolicy policy, http::Session& session, ReadTransaction& state, std::int64_t unix_seconds)
 {
   if (policy == AuthPolicy::no_auth)
     return Caller{};
@@ -81,26 +81,26 @@ std::expected<Caller, std::string> try_policy(
 
   switch (policy)
   {
-    case AuthPolicy::member_cert:
-      if (!state.has(tables::member_certs, client.id))
-        return std::unexpected("The caller is not a known member");
-      return caller_with_data(client, policy, state, tables::member_info, "member_data");
-    case AuthPolicy::user_cert:
-      if (!state.has(tables::user_certs, client.id))
-        return std::unexpected("The caller is not a known user");
-      if (!client.valid_at(unix_seconds))
-        return std::unexpected("The caller's certificate is not valid now");
-      return caller_with_data(client, policy, state, tables::user_info, "user_data");
-    case AuthPolicy::any_cert:
-      if (!client.valid_at(unix_seconds))
-        return std::unexpected("The caller's certificate is not valid now");
-      return Caller{policy, "", nullptr};
-    case AuthPolicy::node_cert:
-      if (!state.has(tables::node_info, client.key_id))
-        return std::unexpected("The caller is not a known node");
-      return Caller{policy, client.key_id, nullptr};
-    case AuthPolicy::no_auth:
-      break;
+  case AuthPolicy::member_cert:
+    if (!state.has(tables::member_certs, client.id))
+      return std::unexpected("The caller is not a known member");
+    return caller_with_data(client, policy, state, tables::member_info, "member_data");
+  case AuthPolicy::user_cert:
+    if (!state.has(tables::user_certs, client.id))
+      return std::unexpected("The caller is not a known user");
+    if (!client.valid_at(unix_seconds))
+      return std::unexpected("The caller's certificate is not valid now");
+    return caller_with_data(client, policy, state, tables::user_info, "user_data");
+  case AuthPolicy::any_cert:
+    if (!client.valid_at(unix_seconds))
+      return std::unexpected("The caller's certificate is not valid now");
+    return Caller{policy, "", nullptr};
+  case AuthPolicy::node_cert:
+    if (!state.has(tables::node_info, client.key_id))
+      return std::unexpected("The caller is not a known node");
+    return Caller{policy, client.key_id, nullptr};
+  case AuthPolicy::no_auth:
+    break;
   }
   return Caller{};
 }
@@ -110,32 +110,31 @@ std::string_view policy_name(AuthPolicy policy)
 {
   switch (policy)
   {
-    case AuthPolicy::user_cert:
-      return "user_cert";
-    case AuthPolicy::member_cert:
-      return "member_cert";
-    case AuthPolicy::any_cert:
-      return "any_cert";
-    case AuthPolicy::node_cert:
-      return "node_cert";
-    case AuthPolicy::no_auth:
-      break;
+  case AuthPolicy::user_cert:
+    return "user_cert";
+  case AuthPolicy::member_cert:
+    return "member_cert";
+  case AuthPolicy::any_cert:
+    return "any_cert";
+  case AuthPolicy::node_cert:
+    return "node_cert";
+  case AuthPolicy::no_auth:
+    break;
   }
   return "no_auth";
 }
 
 std::optional<Caller> authenticate(
-  const std::vector<AuthPolicy>& policies, http::Session& session, ReadTransaction& state,
-  std::optional<Seqno> committed, std::int64_t unix_seconds, boost::json::array& details)
+    const std::vector<AuthPolicy>& policies, http::Session& session, ReadTransaction& state,
+    std::optional<Seqno> committed, std::int64_t unix_seconds, boost::json::array& details)
 {
   if (policies.empty())
     return Caller{};
   auto* const client = session.client_certificate.empty() ? nullptr : &client_of(session);
-  const bool is_user_or_member = client &&
-    (client->passed == AuthPolicy::member_cert || client->passed == AuthPolicy::user_cert);
-  if (
-    is_user_or_member && client->passed_of == &policies && committed && *committed == client->passed_at &&
-    (client->passed == AuthPolicy::member_cert || client->valid_at(unix_seconds)))
+  const bool is_user_or_member =
+      client && (client->passed == AuthPolicy::member_cert || client->passed == AuthPolicy::user_cert);
+  if (is_user_or_member && client->passed_of == &policies && committed && *committed == client->passed_at &&
+      (client->passed == AuthPolicy::member_cert || client->valid_at(unix_seconds)))
     return Caller{client->passed, client->id, client->data};
   for (const auto policy : policies)
   {
@@ -151,7 +150,7 @@ std::optional<Caller> authenticate(
       return std::move(*outcome);
     }
     details.push_back(boost::json::object{
-      {"auth_policy", policy_name(policy)}, {"code", "InvalidAuthenticationInfo"}, {"message", outcome.error()}});
+        {"auth_policy", policy_name(policy)}, {"code", "InvalidAuthenticationInfo"}, {"message", outcome.error()}});
   }
   return std::nullopt;
 }

@@ -19,6 +19,6 @@ std::string_view policy_name(AuthPolicy policy);
 /// @param details filled with one detail per policy when none passes
 /// @return nothing if none passes
 std::optional<Caller> authenticate(
-  const std::vector<AuthPolicy>& policies, http::Session& session, ReadTransaction& state,
-  std::optional<Seqno> committed, std::int64_t unix_seconds, boost::json::array& details);
+    const std::vector<AuthPolicy>& policies, http::Session& session, ReadTransaction& state,
+    std::optional<Seqno> committed, std::int64_t unix_seconds, boost::json::array& details);
 }

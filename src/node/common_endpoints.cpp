@@ -64,7 +64,7 @@ Response status(const Services& services, const Request& request)
   if (!id)
     return bad_query(400, "transaction_id must be given as <view>.<seqno>");
   return answer(json::object{
-    {"status", consensus::to_string(services.sequencer.status(*id))}, {"transaction_id", id->to_string()}});
+      {"status", consensus::to_string(services.sequencer.status(*id))}, {"transaction_id", id->to_string()}});
 }
 
 /// http-api.md §5.3, §2.9
@@ -79,7 +79,7 @@ Response receipt(const Services& services, const Request& request)
   if (known != TxStatus::committed)
   {
     const auto message = "Only committed transactions can be queried. Transaction " + id->to_string() + " is " +
-      std::string(consensus::to_string(known));
+                         std::string(consensus::to_string(known));
     if (known == TxStatus::invalid)
       return Response::error(404, "TransactionInvalid", message);
     auto response = Response::error(404, "TransactionPendingOrUnknown", message);
@@ -88,9 +88,8 @@ Response receipt(const Services& services, const Request& request)
   }
   const auto covering = services.sequencer.signature_covering(id->seqno);
   const auto chunks = services.sequencer.chunks();
-  const auto failed = [](const Error& error) {
-    return Response::error(500, "InternalError", "The receipt cannot be made: " + error.describe());
-  };
+  const auto failed = [](const Error& error)
+  { return Response::error(500, "InternalError", "The receipt cannot be made: " + error.describe()); };
   if (!covering)
     return failed(Error{ErrorCode::internal, "no signature covers the transaction", nullptr});
   const auto bytes = chunks->read(id->seqno);
@@ -137,16 +136,17 @@ Endpoint json_endpoint(std::string method, std::string path, Mode mode, Handler 
   endpoint.path = std::move(path);
   endpoint.mode = mode;
   endpoint.openapi = std::move(openapi);
-  endpoint.handler = [handler = std::move(handler)](Context& context) {
+  endpoint.handler = [handler = std::move(handler)](Context& context)
+  {
     if (const auto accept = find_header(context.request().headers, "accept"))
       switch (accepts_json(*accept))
       {
-        case Acceptance::malformed:
-          return Response::error(400, "InvalidHeaderValue", "The accept header is not a list of media types");
-        case Acceptance::refused:
-          return Response::error(406, "UnsupportedContentType", "This endpoint answers application/json only");
-        case Acceptance::accepted:
-          break;
+      case Acceptance::malformed:
+        return Response::error(400, "InvalidHeaderValue", "The accept header is not a list of media types");
+      case Acceptance::refused:
+        return Response::error(406, "UnsupportedContentType", "This endpoint answers application/json only");
+      case Acceptance::accepted:
+        break;
       }
     return handler(context);
   };
@@ -157,24 +157,25 @@ std::vector<Endpoint> common_endpoints(Services& services, const Frontend& front
 {
   std::vector<Endpoint> out;
   out.push_back(json_endpoint(
-    "GET", "/commit", Mode::command, [&services](Context& context) { return commit(services, context.request()); },
-    described(
-      "The last committed transaction",
-      {query_parameter("view_history", false), query_parameter("view_history_since", false)})));
+      "GET", "/commit", Mode::command, [&services](Context& context) { return commit(services, context.request()); },
+      described(
+          "The last committed transaction",
+          {query_parameter("view_history", false), query_parameter("view_history_since", false)})));
   out.push_back(json_endpoint(
-    "GET", "/tx", Mode::command, [&services](Context& context) { return status(services, context.request()); },
-    described("What is known of a transaction", {query_parameter("transaction_id", true)})));
+      "GET", "/tx", Mode::command, [&services](Context& context) { return status(services, context.request()); },
+      described("What is known of a transaction", {query_parameter("transaction_id", true)})));
   out.push_back(json_endpoint(
-    "GET", "/receipt", Mode::command, [&services](Context& context) { return receipt(services, context.request()); },
-    described("The proof that a committed transaction is in the ledger", {query_parameter("transaction_id", true)})));
+      "GET", "/receipt", Mode::command, [&services](Context& context) { return receipt(services, context.request()); },
+      described("The proof that a committed transaction is in the ledger", {query_parameter("transaction_id", true)})));
   out.push_back(json_endpoint(
-    "GET", "/api", Mode::command,
-    [&frontend](Context& context) {
-      if (frontend.prefix == "/gov" && context.request().parameter("api-version"))
-        return Response::error(400, "UnsupportedApiVersionValue", "This release has no dated governance interface");
-      return answer(api_description(frontend.prefix, frontend.info, frontend.endpoints));
-    },
-    described("This description")));
+      "GET", "/api", Mode::command,
+      [&frontend](Context& context)
+      {
+        if (frontend.prefix == "/gov" && context.request().parameter("api-version"))
+          return Response::error(400, "UnsupportedApiVersionValue", "This release has no dated governance interface");
+        return answer(api_description(frontend.prefix, frontend.info, frontend.endpoints));
+      },
+      described("This description")));
   return out;
 }
 }

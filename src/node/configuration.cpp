@@ -39,128 +39,120 @@ Rule list_of(std::string_view name, Rule element, bool required = false)
 Rule resolver(std::string_view name)
 {
   return object(
-    name,
-    {one_of("kind", {"NodeByRole", "StaticAddress"}, true),
-     object("target", {one_of("role", {"primary", "backup"}), text("interface"), text("address")})});
+      name, {one_of("kind", {"NodeByRole", "StaticAddress"}, true),
+             object("target", {one_of("role", {"primary", "backup"}), text("interface"), text("address")})});
 }
 
 Rule network_rule()
 {
   const Rule interface{
-    "",
-    Kind::object,
-    false,
-    false,
-    {},
-    {text("bind_address", true),
-     text("published_address"),
-     one_of("protocol", {"tcp"}),
-     one_of("app_protocol", {"HTTP1"}),
-     {"max_open_sessions_soft", Kind::count},
-     {"max_open_sessions_hard", Kind::count},
-     object(
-       "http_configuration",
-       {{"max_body_size", Kind::size},
-        {"max_header_size", Kind::size},
-        {"max_headers_count", Kind::count},
-        {"max_concurrent_streams_count", Kind::count},
-        {"initial_window_size", Kind::size},
-        {"max_frame_size", Kind::size}}),
-     object("endorsement", {one_of("authority", {"Service", "Node"}, true)}),
-     list_of("accepted_endpoints", text("")),
-     {"forwarding_timeout_ms", Kind::count},
-     object("redirections", {resolver("to_primary"), resolver("to_backup")})}};
+      "",
+      Kind::object,
+      false,
+      false,
+      {},
+      {text("bind_address", true),
+       text("published_address"),
+       one_of("protocol", {"tcp"}),
+       one_of("app_protocol", {"HTTP1"}),
+       {"max_open_sessions_soft", Kind::count},
+       {"max_open_sessions_hard", Kind::count},
+       object(
+           "http_configuration", {{"max_body_size", Kind::size},
+                                  {"max_header_size", Kind::size},
+                                  {"max_headers_count", Kind::count},
+                                  {"max_concurrent_streams_count", Kind::count},
+                                  {"initial_window_size", Kind::size},
+                                  {"max_frame_size", Kind::size}}),
+       object("endorsement", {one_of("authority", {"Service", "Node"}, true)}),
+       list_of("accepted_endpoints", text("")),
+       {"forwarding_timeout_ms", Kind::count},
+       object("redirections", {resolver("to_primary"), resolver("to_backup")})}};
   return object(
-    "network",
-    {object("node_to_node_interface", {text("bind_address", true), text("published_address")}, true),
-     {"rpc_interfaces", Kind::named, true, false, {}, {interface}}},
-    true);
+      "network",
+      {object("node_to_node_interface", {text("bind_address", true), text("published_address")}, true),
+       {"rpc_interfaces", Kind::named, true, false, {}, {interface}}},
+      true);
 }
 
 Rule command_rule()
 {
   const Rule member = object(
-    "",
-    {text("certificate_file", true), text("encryption_public_key_file", false, true),
-     text("data_json_file", false, true), one_of("recovery_role", {"NonParticipant", "Participant", "Owner"})});
+      "", {text("certificate_file", true), text("encryption_public_key_file", false, true),
+           text("data_json_file", false, true), one_of("recovery_role", {"NonParticipant", "Participant", "Owner"})});
   return object(
-    "command",
-    {one_of("type", {"Start"}, true), text("service_certificate_file"),
-     object(
-       "start",
-       {list_of("constitution_files", text("")),
-        list_of("members", member, true),
-        {"initial_service_certificate_validity_days", Kind::count},
-        text("service_subject_name"),
-        object("cose_signatures", {text("issuer"), text("subject")}),
-        object(
-          "service_configuration",
-          {{"recovery_threshold", Kind::count},
-           {"maximum_node_certificate_validity_days", Kind::count},
-           {"maximum_service_certificate_validity_days", Kind::count},
-           {"recent_cose_proposals_window_size", Kind::count}})},
-       true)},
-    true);
+      "command",
+      {one_of("type", {"Start"}, true), text("service_certificate_file"),
+       object(
+           "start",
+           {list_of("constitution_files", text("")),
+            list_of("members", member, true),
+            {"initial_service_certificate_validity_days", Kind::count},
+            text("service_subject_name"),
+            object("cose_signatures", {text("issuer"), text("subject")}),
+            object(
+                "service_configuration", {{"recovery_threshold", Kind::count},
+                                          {"maximum_node_certificate_validity_days", Kind::count},
+                                          {"maximum_service_certificate_validity_days", Kind::count},
+                                          {"recent_cose_proposals_window_size", Kind::count}})},
+           true)},
+      true);
 }
 
 const Rule& file_rule()
 {
   static const Rule rule = object(
-    "",
-    {network_rule(),
-     command_rule(),
-     object(
-       "node_certificate",
-       {text("subject_name"),
-        list_of("subject_alt_names", text("")),
-        one_of("curve_id", {"Secp256R1", "Secp384R1"}),
-        {"initial_validity_days", Kind::count}}),
-     text("node_data_json_file", false, true),
-     text("service_data_json_file", false, true),
-     object(
-       "attestation",
-       {text("snp_security_policy_file", false, true), text("snp_uvm_endorsements_file", false, true),
-        text("snp_endorsements_file", false, true),
-        list_of(
-          "snp_endorsements_servers",
-          object(
-            "", {one_of("type", {"Azure", "AMD", "THIM"}), text("url", true), {"max_retries_count", Kind::count}}))}),
-     object(
-       "ledger",
-       {text("directory"), list_of("read_only_directories", text("")), {"chunk_size", Kind::size}}),
-     object(
-       "snapshots",
-       {text("directory"), {"tx_count", Kind::count}, text("read_only_directory", false, true)}),
-     object("logging", {one_of("host_level", {"Trace", "Debug", "Info", "Fail", "Fatal"}), one_of("format", {"Text", "Json"})}),
-     object(
-       "consensus",
-       {{"message_timeout", Kind::duration},
-        {"election_timeout", Kind::duration},
-        {"max_uncommitted_tx_count", Kind::count}}),
-     object("ledger_signatures", {{"tx_count", Kind::count}, {"delay", Kind::duration}}),
-     object("jwt", {{"key_refresh_interval", Kind::duration}}),
-     object(
-       "output_files",
-       {text("node_certificate_file"), text("pid_file"), text("node_to_node_address_file"), text("rpc_addresses_file"),
-        text("sealed_ledger_secret_location")}),
-     {"tick_interval", Kind::duration},
-     {"slow_io_logging_threshold", Kind::duration},
-     text("node_client_interface", false, true),
-     {"client_connection_timeout", Kind::duration},
-     {"idle_connection_timeout", Kind::duration, false, true},
-     {"worker_threads", Kind::count},
-     object("memory", {{"circuit_size", Kind::size}, {"max_msg_size", Kind::size}, {"max_fragment_size", Kind::size}}),
-     {"ignore_first_sigterm", Kind::boolean},
-     {"node_to_node_message_limit", Kind::count},
-     {"historical_cache_soft_limit", Kind::size},
-     {"enclave", Kind::anything},
-     object(
-       "concordat",
-       {list_of("users", object("", {text("certificate_file", true), text("data_json_file", false, true)})),
-        {"open_service", Kind::boolean},
-        text("sealed_directory"),
-        text("sealing_key_file"),
-        {"application", Kind::anything}})});
+      "",
+      {network_rule(),
+       command_rule(),
+       object(
+           "node_certificate", {text("subject_name"),
+                                list_of("subject_alt_names", text("")),
+                                one_of("curve_id", {"Secp256R1", "Secp384R1"}),
+                                {"initial_validity_days", Kind::count}}),
+       text("node_data_json_file", false, true),
+       text("service_data_json_file", false, true),
+       object(
+           "attestation", {text("snp_security_policy_file", false, true),
+                           text("snp_uvm_endorsements_file", false, true), text("snp_endorsements_file", false, true),
+                           list_of(
+                               "snp_endorsements_servers", object(
+                                                               "", {one_of("type", {"Azure", "AMD", "THIM"}),
+                                                                    text("url", true),
+                                                                    {"max_retries_count", Kind::count}}))}),
+       object("ledger", {text("directory"), list_of("read_only_directories", text("")), {"chunk_size", Kind::size}}),
+       object("snapshots", {text("directory"), {"tx_count", Kind::count}, text("read_only_directory", false, true)}),
+       object(
+           "logging",
+           {one_of("host_level", {"Trace", "Debug", "Info", "Fail", "Fatal"}), one_of("format", {"Text", "Json"})}),
+       object(
+           "consensus", {{"message_timeout", Kind::duration},
+                         {"election_timeout", Kind::duration},
+                         {"max_uncommitted_tx_count", Kind::count}}),
+       object("ledger_signatures", {{"tx_count", Kind::count}, {"delay", Kind::duration}}),
+       object("jwt", {{"key_refresh_interval", Kind::duration}}),
+       object(
+           "output_files", {text("node_certificate_file"), text("pid_file"), text("node_to_node_address_file"),
+                            text("rpc_addresses_file"), text("sealed_ledger_secret_location")}),
+       {"tick_interval", Kind::duration},
+       {"slow_io_logging_threshold", Kind::duration},
+       text("node_client_interface", false, true),
+       {"client_connection_timeout", Kind::duration},
+       {"idle_connection_timeout", Kind::duration, false, true},
+       {"worker_threads", Kind::count},
+       object(
+           "memory", {{"circuit_size", Kind::size}, {"max_msg_size", Kind::size}, {"max_fragment_size", Kind::size}}),
+       {"ignore_first_sigterm", Kind::boolean},
+       {"node_to_node_message_limit", Kind::count},
+       {"historical_cache_soft_limit", Kind::size},
+       {"enclave", Kind::anything},
+       object(
+           "concordat",
+           {list_of("users", object("", {text("certificate_file", true), text("data_json_file", false, true)})),
+            {"open_service", Kind::boolean},
+            text("sealed_directory"),
+            text("sealing_key_file"),
+            {"application", Kind::anything}})});
   return rule;
 }
 
@@ -200,8 +192,7 @@ public:
     if (const auto* const found = find(name))
       out = found->get_bool();
   }
-  template <std::unsigned_integral T>
-  void read_count(std::string_view name, T& out) const
+  template <std::unsigned_integral T> void read_count(std::string_view name, T& out) const
   {
     if (const auto* const found = find(name))
       out = found->to_number<T>();
@@ -262,8 +253,8 @@ Result<void> read_interfaces(const json::object& network, Section file, Configur
         catch (const std::regex_error&)
         {
           return fail(
-            ErrorCode::invalid, "'network.rpc_interfaces." + std::string(name) + ".accepted_endpoints' holds '" +
-              expression + "', which is not a regular expression");
+              ErrorCode::invalid, "'network.rpc_interfaces." + std::string(name) + ".accepted_endpoints' holds '" +
+                                      expression + "', which is not a regular expression");
         }
       }
     }
@@ -287,8 +278,8 @@ void read_start(Section start, Configuration& out)
     std::string role;
     section.read("recovery_role", role);
     member.recovery_role = role == "NonParticipant" ? RecoveryRole::non_participant
-      : role == "Participant"                       ? RecoveryRole::participant
-      : role == "Owner"                             ? RecoveryRole::owner
+                         : role == "Participant"    ? RecoveryRole::participant
+                         : role == "Owner"          ? RecoveryRole::owner
                                                     : RecoveryRole::unset;
     out.members.push_back(std::move(member));
   }
@@ -347,8 +338,8 @@ Result<Configuration> parse_configuration(std::string_view text)
 
   if (std::max(out.cose_issuer.size(), out.cose_subject.size()) > crypto::root_claim_limit)
     return fail(
-      ErrorCode::invalid, "'command.start.cose_signatures' holds a text of more than " +
-        std::to_string(crypto::root_claim_limit) + " bytes");
+        ErrorCode::invalid, "'command.start.cose_signatures' holds a text of more than " +
+                                std::to_string(crypto::root_claim_limit) + " bytes");
 
   const auto certificate = file.section("node_certificate");
   certificate.read("subject_name", out.node_subject);

@@ -41,10 +41,10 @@ struct UserConfiguration
 struct RpcInterface
 {
   http::Interface listen;
-  std::string published_address;  ///< empty: the bound address
+  std::string published_address; ///< empty: the bound address
   std::optional<std::vector<std::string>> accepted_endpoints;
-  bool endorsed_by_service = true;  ///< false: the interface shows the node's self-signed certificate
-  boost::json::object as_configured;  ///< for the node's record
+  bool endorsed_by_service = true;   ///< false: the interface shows the node's self-signed certificate
+  boost::json::object as_configured; ///< for the node's record
 };
 
 /// The configuration of one node, as its file says, with defaults filled in (governance.md §16). Keys that this
@@ -62,7 +62,7 @@ struct Configuration
   std::string cose_issuer;
   std::string cose_subject;
   std::optional<std::uint64_t> recovery_threshold;
-  boost::json::object service_configuration;  ///< what of it goes to `service.config` beside the threshold
+  boost::json::object service_configuration; ///< what of it goes to `service.config` beside the threshold
 
   std::string node_subject = "CN=CCF Node";
   std::vector<std::string> subject_alt_names;

@@ -17,7 +17,7 @@ json::object smallest()
                 "rpc_interfaces": {"main": {"bind_address": "10.0.0.4:8080"}}},
     "command": {"type": "Start", "start": {"members": [{"certificate_file": "m0_cert.pem",
                 "encryption_public_key_file": "m0_enc_pubk.pem"}]}}})")
-    .get_object();
+      .get_object();
 }
 
 /// Puts a value at a path such as "network.rpc_interfaces.main.colour", making what is missing on the way.
@@ -79,24 +79,24 @@ TEST(Configuration, NamesThePathOfAnUnknownKey)
 TEST(Configuration, NamesThePathOfAWrongValue)
 {
   const std::pair<const char*, json::value> wrong[] = {
-    {"network.rpc_interfaces.main.bind_address", 8080},
-    {"network.rpc_interfaces.main.max_open_sessions_soft", -1},
-    {"network.rpc_interfaces.main.max_open_sessions_soft", 1.5},
-    {"network.rpc_interfaces.main.max_open_sessions_soft", 4294967296},
-    {"network.rpc_interfaces.main.http_configuration.max_body_size", "1 MB"},
-    {"network.rpc_interfaces.main.http_configuration.max_body_size", 1000000},
-    {"network.rpc_interfaces.main.endorsement.authority", "Nobody"},
-    {"network.rpc_interfaces.main.accepted_endpoints", json::array{"("}},
-    {"network.rpc_interfaces", json::object{}},
-    {"command.type", "Fly"},
-    {"command.start.members", json::object{}},
-    {"ledger.chunk_size", "0B"},
-    {"ledger.chunk_size", "5GB"},
-    {"consensus.election_timeout", "5 seconds"},
-    {"node_certificate.curve_id", "P-256"},
-    {"concordat.open_service", "yes"},
-    {"concordat.application", 3},
-    {"idle_connection_timeout", 60}};
+      {"network.rpc_interfaces.main.bind_address", 8080},
+      {"network.rpc_interfaces.main.max_open_sessions_soft", -1},
+      {"network.rpc_interfaces.main.max_open_sessions_soft", 1.5},
+      {"network.rpc_interfaces.main.max_open_sessions_soft", 4294967296},
+      {"network.rpc_interfaces.main.http_configuration.max_body_size", "1 MB"},
+      {"network.rpc_interfaces.main.http_configuration.max_body_size", 1000000},
+      {"network.rpc_interfaces.main.endorsement.authority", "Nobody"},
+      {"network.rpc_interfaces.main.accepted_endpoints", json::array{"("}},
+      {"network.rpc_interfaces", json::object{}},
+      {"command.type", "Fly"},
+      {"command.start.members", json::object{}},
+      {"ledger.chunk_size", "0B"},
+      {"ledger.chunk_size", "5GB"},
+      {"consensus.election_timeout", "5 seconds"},
+      {"node_certificate.curve_id", "P-256"},
+      {"concordat.open_service", "yes"},
+      {"concordat.application", 3},
+      {"idle_connection_timeout", 60}};
   for (const auto& [path, value] : wrong)
   {
     const auto said = refusal(with(path, value));

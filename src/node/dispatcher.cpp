@@ -21,10 +21,10 @@ constexpr std::string_view txid_header = "x-ms-ccf-transaction-id";
 Response unauthenticated(boost::json::array details)
 {
   const boost::json::object body{
-    {"error",
-     {{"code", "InvalidAuthenticationInfo"},
-      {"details", std::move(details)},
-      {"message", "The caller could not be authenticated by any policy of this endpoint"}}}};
+      {"error",
+       {{"code", "InvalidAuthenticationInfo"},
+        {"details", std::move(details)},
+        {"message", "The caller could not be authenticated by any policy of this endpoint"}}}};
   return Response::json(to_canonical_json(body), 401);
 }
 
@@ -33,9 +33,10 @@ Response unknown_verb(const http::Router::Match& match, std::string_view method)
   std::string allow = "OPTIONS";
   for (const auto& known : match.methods)
     allow += ", " + std::string(known);
-  auto response = method == "OPTIONS"
-    ? Response::empty(204)
-    : Response::error(405, "UnsupportedHttpVerb", "This path does not know the verb " + std::string(method));
+  auto response =
+      method == "OPTIONS"
+          ? Response::empty(204)
+          : Response::error(405, "UnsupportedHttpVerb", "This path does not know the verb " + std::string(method));
   response.headers.emplace_back("allow", std::move(allow));
   return response;
 }
@@ -43,9 +44,9 @@ Response unknown_verb(const http::Router::Match& match, std::string_view method)
 Response session_lost(View started, View now)
 {
   return Response::error(
-    500, "SessionConsistencyLost",
-    "This session started in view " + std::to_string(started) + " and the node is now in view " + std::to_string(now) +
-      ", so earlier writes of the session may be lost. The session is closed.");
+      500, "SessionConsistencyLost",
+      "This session started in view " + std::to_string(started) + " and the node is now in view " +
+          std::to_string(now) + ", so earlier writes of the session may be lost. The session is closed.");
 }
 
 Response refused(const Error& error)
@@ -102,11 +103,12 @@ struct Dispatcher::Run : Context
 
 private:
   /// What a library throws becomes an answer.
-  Response authenticate_and_handle(
-    ReadTransaction& state_for_caller, std::optional<Seqno> committed, std::int64_t unix_seconds)
+  Response
+  authenticate_and_handle(ReadTransaction& state_for_caller, std::optional<Seqno> committed, std::int64_t unix_seconds)
   {
     boost::json::array details;
-    auto found = authenticate(endpoint->policies, exchange->session(), state_for_caller, committed, unix_seconds, details);
+    auto found =
+        authenticate(endpoint->policies, exchange->session(), state_for_caller, committed, unix_seconds, details);
     if (!found)
       return unauthenticated(std::move(details));
     who = std::move(*found);
@@ -124,15 +126,14 @@ private:
 
 Dispatcher::Dispatcher(Services& services, std::vector<Frontend> frontends) : services_(services)
 {
-  frontends_.reserve(frontends.size());  // endpoints refer to their frontend
+  frontends_.reserve(frontends.size()); // endpoints refer to their frontend
   for (auto& frontend : frontends)
   {
     auto& installed = frontends_.emplace_back();
     installed.frontend = std::move(frontend);
     auto common = common_endpoints(services_, installed.frontend);
     auto& endpoints = installed.frontend.endpoints;
-    endpoints.insert(
-      endpoints.end(), std::make_move_iterator(common.begin()), std::make_move_iterator(common.end()));
+    endpoints.insert(endpoints.end(), std::make_move_iterator(common.begin()), std::make_move_iterator(common.end()));
     for (std::size_t i = 0; i < endpoints.size(); ++i)
       installed.router.add(endpoints[i].method, endpoints[i].path, i);
   }
@@ -167,11 +168,11 @@ const Dispatcher::Installed& Dispatcher::frontend_of(std::string_view path, std:
 bool Dispatcher::accepted(const http::Session& session, const std::string& endpoint) const
 {
   const auto rule = std::find_if(
-    accepted_.begin(), accepted_.end(), [&](const Accepted& one) { return one.interface == session.interface; });
+      accepted_.begin(), accepted_.end(), [&](const Accepted& one) { return one.interface == session.interface; });
   return rule == accepted_.end() ||
-    std::any_of(rule->expressions.begin(), rule->expressions.end(), [&](const std::regex& expression) {
-           return std::regex_match(endpoint, expression);
-         });
+         std::any_of(
+             rule->expressions.begin(), rule->expressions.end(),
+             [&](const std::regex& expression) { return std::regex_match(endpoint, expression); });
 }
 
 void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
@@ -183,8 +184,8 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
 
   const auto bound = services_.configuration.max_uncommitted;
   if (bound != 0 && installed.frontend.prefix != "/node" && services_.sequencer.waiting() >= bound)
-    return exchange->respond(
-      Response::error(503, "TooManyPendingTransactions", "Too many transactions wait for agreement; try again later"));
+    return exchange->respond(Response::error(
+        503, "TooManyPendingTransactions", "Too many transactions wait for agreement; try again later"));
   if (!installed.frontend.open())
     return exchange->respond(Response::error(404, "FrontendNotOpen", "The frontend is not open"));
 
@@ -192,12 +193,11 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   using Kind = http::Router::Match::Kind;
   if (match.kind == Kind::unknown_path)
     return exchange->respond(
-      Response::error(404, "ResourceNotFound", "There is no endpoint " + std::string(path.substr(0, 512))));
+        Response::error(404, "ResourceNotFound", "There is no endpoint " + std::string(path.substr(0, 512))));
   if (match.kind == Kind::other_verb)
     return exchange->respond(unknown_verb(match, request.method));
   if (match.kind == Kind::ambiguous)
-    return exchange->respond(
-      Response::error(500, "InternalError", "More than one endpoint fits this path"), true);
+    return exchange->respond(Response::error(500, "InternalError", "More than one endpoint fits this path"), true);
 
   const auto& endpoint = installed.frontend.endpoints[match.index];
   if (!accepted_.empty() && !accepted(session, installed.frontend.prefix + endpoint.path))
@@ -214,12 +214,12 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   run.parameters = std::move(match.parameters);
   switch (endpoint.mode)
   {
-    case Mode::command:
-      return run_command(run);
-    case Mode::read_only:
-      return run_read(run);
-    case Mode::read_write:
-      return run_write(run);
+  case Mode::command:
+    return run_command(run);
+  case Mode::read_only:
+    return run_read(run);
+  case Mode::read_write:
+    return run_write(run);
   }
 }
 
@@ -258,9 +258,8 @@ void Dispatcher::run_write(Run& run) const
         response.headers.emplace_back(txid_header, services_.sequencer.txid_at(seqno).to_string());
       const auto exchange = run.exchange;
       services_.sequencer.when_committed(
-        seqno, [exchange, answer = std::make_shared<Response>(std::move(response))](const Result<void>& outcome) {
-          exchange->respond(outcome ? std::move(*answer) : refused(outcome.error()));
-        });
+          seqno, [exchange, answer = std::make_shared<Response>(std::move(response))](const Result<void>& outcome)
+          { exchange->respond(outcome ? std::move(*answer) : refused(outcome.error())); });
       return;
     }
 
@@ -268,12 +267,11 @@ void Dispatcher::run_write(Run& run) const
     const auto answer = std::make_shared<Response>(std::move(response));
     consensus::Sequencer::Done done;
     if (!early)
-      done = [exchange = run.exchange, answer](const Result<void>& outcome) {
-        exchange->respond(outcome ? std::move(*answer) : refused(outcome.error()));
-      };
+      done = [exchange = run.exchange, answer](const Result<void>& outcome)
+      { exchange->respond(outcome ? std::move(*answer) : refused(outcome.error())); };
     const auto txid = services_.sequencer.submit(
-      *transaction,
-      [answer](TxId id) { answer->headers.emplace_back(txid_header, id.to_string()); }, std::move(done));
+        *transaction, [answer](TxId id) { answer->headers.emplace_back(txid_header, id.to_string()); },
+        std::move(done));
     if (!txid && txid.error().code == ErrorCode::conflict)
       continue;
     if (!txid)
@@ -283,7 +281,7 @@ void Dispatcher::run_write(Run& run) const
     return;
   }
   auto response = Response::error(
-    503, "TransactionCommitAttemptsExceedLimit", "Other transactions kept changing what this one reads; try again");
+      503, "TransactionCommitAttemptsExceedLimit", "Other transactions kept changing what this one reads; try again");
   response.headers.emplace_back("retry-after", "3");
   run.exchange->respond(std::move(response));
 }

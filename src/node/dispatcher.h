@@ -17,7 +17,7 @@ namespace concordat::node
 /// A set of endpoints under one prefix.
 struct Frontend
 {
-  std::string prefix;  ///< "/app", "/gov" or "/node"
+  std::string prefix; ///< "/app", "/gov" or "/node"
   ApiInfo info;
   std::vector<Endpoint> endpoints;
   std::function<bool()> open;

@@ -36,8 +36,7 @@ TEST(ApiDescription, LeavesOutHiddenEndpointsAndNamesPathParameters)
   const auto& operation = paths.at("/app/things/{id}").at("get").get_object();
   EXPECT_EQ(operation.at("operationId"), "GetAppThingsId");
   EXPECT_EQ(operation.at("parameters").at(0).at("name"), "id");
-  EXPECT_EQ(
-    operation.at("x-ccf-forwarding").at("$ref"), "#/components/x-ccf-forwarding/sometimes");
+  EXPECT_EQ(operation.at("x-ccf-forwarding").at("$ref"), "#/components/x-ccf-forwarding/sometimes");
   EXPECT_TRUE(operation.at("security").at(0).get_object().contains("member_cert"));
 }
 

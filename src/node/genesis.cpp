@@ -46,12 +46,12 @@ std::string_view role_name(RecoveryRole role)
 {
   switch (role)
   {
-    case RecoveryRole::non_participant:
-      return "NonParticipant";
-    case RecoveryRole::owner:
-      return "Owner";
-    default:
-      return "Participant";
+  case RecoveryRole::non_participant:
+    return "NonParticipant";
+  case RecoveryRole::owner:
+    return "Owner";
+  default:
+    return "Participant";
   }
 }
 
@@ -67,14 +67,14 @@ std::string host_of(const std::string& address)
 bool is_ip_address(const std::string& host)
 {
   return host.find(':') != std::string::npos ||
-    (!host.empty() && host.find_first_not_of("0123456789.") == std::string::npos);
+         (!host.empty() && host.find_first_not_of("0123456789.") == std::string::npos);
 }
 
 std::string published_address(const RpcInterface& interface, const std::map<std::string, std::string>& addresses)
 {
   const auto bound = addresses.find(interface.listen.name);
   const auto& configured =
-    interface.published_address.empty() ? interface.listen.bind_address : interface.published_address;
+      interface.published_address.empty() ? interface.listen.bind_address : interface.published_address;
   const bool any_port = configured.ends_with(":0");
   return any_port && bound != addresses.end() ? bound->second : configured;
 }
@@ -102,12 +102,12 @@ Result<Founders> read_founders(base::FileSystem& files, const Configuration& con
     const bool has_key = !member.encryption_key_pem.empty();
     if (!has_key && (member.role == RecoveryRole::participant || member.role == RecoveryRole::owner))
       return fail(
-        ErrorCode::invalid,
-        "the member of '" + configured.certificate_file + "' is to take part in recovery but has no encryption key");
+          ErrorCode::invalid,
+          "the member of '" + configured.certificate_file + "' is to take part in recovery but has no encryption key");
     if (has_key && member.role == RecoveryRole::non_participant)
       return fail(
-        ErrorCode::invalid,
-        "the member of '" + configured.certificate_file + "' has an encryption key but is not to take part in recovery");
+          ErrorCode::invalid, "the member of '" + configured.certificate_file +
+                                  "' has an encryption key but is not to take part in recovery");
     auto data = read_json(files, configured.data_file);
     if (!data)
       return fail("cannot use a member's data", data.error());
@@ -163,13 +163,13 @@ Result<std::uint64_t> initial_recovery_threshold(const Configuration& configurat
     return fail(ErrorCode::invalid, key + " can be 1 at most when all recovery members are owners");
   if (participants != 0 && wanted > participants)
     return fail(
-      ErrorCode::invalid, key + " is above the number of recovery participants, " + std::to_string(participants));
+        ErrorCode::invalid, key + " is above the number of recovery participants, " + std::to_string(participants));
   return wanted;
 }
 
 json::object node_record(
-  const Configuration& configuration, const Identity& identity, const attestation::Evidence& evidence,
-  const json::value& node_data, const std::map<std::string, std::string>& addresses)
+    const Configuration& configuration, const Identity& identity, const attestation::Evidence& evidence,
+    const json::value& node_data, const std::map<std::string, std::string>& addresses)
 {
   json::object interfaces;
   for (const auto& interface : configuration.interfaces)
@@ -186,24 +186,24 @@ json::object node_record(
     node_to_node["published_address"] = std::move(address);
   }
   return {
-    {"code_digest", evidence.claims.code_digest},
-    {"encryption_pub_key", identity.encryption_public_key_pem},
-    {"ledger_secret_seqno", 1},
-    {"node_data", node_data},
-    {"node_to_node_interface", std::move(node_to_node)},
-    {"public_key", identity.node_key.public_key().pem()},
-    {"quote_info",
-     {{"endorsements", base::to_base64(evidence.endorsements)},
-      {"format", evidence.format},
-      {"quote", base::to_base64(evidence.quote)}}},
-    {"retired_committed", false},
-    {"rpc_interfaces", std::move(interfaces)},
-    {"status", "Trusted"}};
+      {"code_digest", evidence.claims.code_digest},
+      {"encryption_pub_key", identity.encryption_public_key_pem},
+      {"ledger_secret_seqno", 1},
+      {"node_data", node_data},
+      {"node_to_node_interface", std::move(node_to_node)},
+      {"public_key", identity.node_key.public_key().pem()},
+      {"quote_info",
+       {{"endorsements", base::to_base64(evidence.endorsements)},
+        {"format", evidence.format},
+        {"quote", base::to_base64(evidence.quote)}}},
+      {"retired_committed", false},
+      {"rpc_interfaces", std::move(interfaces)},
+      {"status", "Trusted"}};
 }
 
 Result<InitialCertificates> make_certificates(
-  const Configuration& configuration, const Identity& identity, const std::map<std::string, std::string>& addresses,
-  std::int64_t unix_seconds)
+    const Configuration& configuration, const Identity& identity, const std::map<std::string, std::string>& addresses,
+    std::int64_t unix_seconds)
 {
   crypto::CertificateRequest service_request;
   service_request.subject = configuration.service_subject;
@@ -238,9 +238,9 @@ Result<InitialCertificates> make_certificates(
 }
 
 void write_genesis(
-  Transaction& transaction, const Founders& founders, const Identity& identity, const InitialCertificates& certificates,
-  const json::object& record, const attestation::Evidence& evidence, std::uint64_t recovery_threshold,
-  const Configuration& configuration, TxId txid)
+    Transaction& transaction, const Founders& founders, const Identity& identity,
+    const InitialCertificates& certificates, const json::object& record, const attestation::Evidence& evidence,
+    std::uint64_t recovery_threshold, const Configuration& configuration, TxId txid)
 {
   for (const auto& member : founders.members)
   {
@@ -270,11 +270,11 @@ void write_genesis(
   transaction.put(tables::node_info, node_id, to_canonical_json(record));
   transaction.put(tables::node_certificates, node_id, certificates.node.pem());
   const json::object service{
-    {"cert", certificates.service.pem()},
-    {"current_service_create_txid", txid.to_string()},
-    {"recovery_count", 0},
-    {"service_data", founders.service_data},
-    {"status", "Opening"}};
+      {"cert", certificates.service.pem()},
+      {"current_service_create_txid", txid.to_string()},
+      {"recovery_count", 0},
+      {"service_data", founders.service_data},
+      {"status", "Opening"}};
   transaction.put(tables::service_info, ledger::single_key, to_canonical_json(service));
   json::object config = configuration.service_configuration;
   config["recovery_threshold"] = recovery_threshold;
@@ -282,8 +282,7 @@ void write_genesis(
     config["recent_cose_proposals_window_size"] = default_recent_proposals;
   transaction.put(tables::service_config, ledger::single_key, to_canonical_json(config));
   if (!founders.constitution.empty())
-    transaction.put(
-      tables::constitution, ledger::single_key, json::serialize(json::string(founders.constitution)));
+    transaction.put(tables::constitution, ledger::single_key, json::serialize(json::string(founders.constitution)));
   transaction.put(tables::virtual_measurements, evidence.claims.measurement, "\"AllowedToJoin\"");
   transaction.put(tables::virtual_host_data, evidence.claims.host_data, ledger::single_key);
 }

@@ -21,7 +21,7 @@ struct Founders
   {
     crypto::Certificate certificate;
     std::string certificate_pem;
-    std::string encryption_key_pem;  ///< empty if none
+    std::string encryption_key_pem; ///< empty if none
     boost::json::value data;
     RecoveryRole role;
   };
@@ -48,25 +48,25 @@ Result<std::uint64_t> initial_recovery_threshold(const Configuration& configurat
 /// The record of this node in `nodes.info`.
 /// @param addresses the bound address of each interface, by name
 boost::json::object node_record(
-  const Configuration& configuration, const Identity& identity, const attestation::Evidence& evidence,
-  const boost::json::value& node_data, const std::map<std::string, std::string>& addresses);
+    const Configuration& configuration, const Identity& identity, const attestation::Evidence& evidence,
+    const boost::json::value& node_data, const std::map<std::string, std::string>& addresses);
 
 /// The certificates that a fresh service starts with.
 struct InitialCertificates
 {
   crypto::Certificate service;
-  crypto::Certificate node;         ///< issued by the service
-  crypto::Certificate self_signed;  ///< of the node
+  crypto::Certificate node;        ///< issued by the service
+  crypto::Certificate self_signed; ///< of the node
 };
 Result<InitialCertificates> make_certificates(
-  const Configuration& configuration, const Identity& identity, const std::map<std::string, std::string>& addresses,
-  std::int64_t unix_seconds);
+    const Configuration& configuration, const Identity& identity, const std::map<std::string, std::string>& addresses,
+    std::int64_t unix_seconds);
 
 /// Writes the creation transaction, with the service `Opening`.
 void write_genesis(
-  Transaction& transaction, const Founders& founders, const Identity& identity, const InitialCertificates& certificates,
-  const boost::json::object& record, const attestation::Evidence& evidence, std::uint64_t recovery_threshold,
-  const Configuration& configuration, TxId txid);
+    Transaction& transaction, const Founders& founders, const Identity& identity,
+    const InitialCertificates& certificates, const boost::json::object& record, const attestation::Evidence& evidence,
+    std::uint64_t recovery_threshold, const Configuration& configuration, TxId txid);
 
 /// Sets the service `Open`.
 void write_opening(Transaction& transaction);

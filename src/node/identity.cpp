@@ -24,18 +24,16 @@ std::unexpected<Error> unusable(const base::Path& path)
 Identity Identity::generate(crypto::Curve curve)
 {
   auto encryption = crypto::generate_rsa();
-  return {
-    crypto::KeyPair::generate(curve),
-    crypto::KeyPair::generate(curve),
-    std::move(encryption.private_pem),
-    std::move(encryption.public_pem),
-    ledger::LedgerSecret::generate(),
-    false};
+  return {crypto::KeyPair::generate(curve), crypto::KeyPair::generate(curve), std::move(encryption.private_pem),
+          std::move(encryption.public_pem), ledger::LedgerSecret::generate(), false};
 }
 
 SealedState::SealedState(base::FileSystem& files, attestation::SealedFiles& sealed, base::Path directory)
-  : files_(files), sealed_(sealed), directory_(std::move(directory))
-{}
+    : files_(files),
+      sealed_(sealed),
+      directory_(std::move(directory))
+{
+}
 
 bool SealedState::has_identity() const
 {
@@ -47,12 +45,12 @@ Result<void> SealedState::save_identity(const Identity& identity)
   if (auto made = files_.make_directory(directory_); !made)
     return made;
   boost::json::object content{
-    {"encryption_private_key", identity.encryption_private_key_pem},
-    {"encryption_public_key", identity.encryption_public_key_pem},
-    {"ledger_secret", base::to_hex(identity.ledger_secret.raw())},
-    {"node_key", identity.node_key.private_pem()},
-    {"service_created", identity.service_created},
-    {"service_key", identity.service_key.private_pem()}};
+      {"encryption_private_key", identity.encryption_private_key_pem},
+      {"encryption_public_key", identity.encryption_public_key_pem},
+      {"ledger_secret", base::to_hex(identity.ledger_secret.raw())},
+      {"node_key", identity.node_key.private_pem()},
+      {"service_created", identity.service_created},
+      {"service_key", identity.service_key.private_pem()}};
   auto text = boost::json::serialize(content);
   auto written = sealed_.write(base::join(directory_, identity_file), identity_purpose, text);
   crypto::wipe(text);
@@ -77,12 +75,12 @@ Result<Identity> SealedState::load_identity() const
   if (!node_key || !service_key || !secret || secret->size() != 32 || !created || !created->is_bool())
     return unusable(path);
   return Identity{
-    *node_key,
-    *service_key,
-    string_member(*object, "encryption_private_key"),
-    string_member(*object, "encryption_public_key"),
-    ledger::LedgerSecret(*secret),
-    created->get_bool()};
+      *node_key,
+      *service_key,
+      string_member(*object, "encryption_private_key"),
+      string_member(*object, "encryption_public_key"),
+      ledger::LedgerSecret(*secret),
+      created->get_bool()};
 }
 
 Result<void> SealedState::save(const consensus::DurableState& state)

@@ -66,7 +66,7 @@ int run(node::Configuration configuration, std::unique_ptr<Application> applicat
     sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, not the end of the process
+  std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of the write, not the end of the process
 
   const auto executable = attestation::executable_digest();
   if (!executable)
@@ -103,7 +103,7 @@ int main(int argc, char** argv)
   options.set_version_flag("-v,--version", "concordatd " + std::string(node::version));
   CLI11_PARSE(options, argc, argv);
 
-#ifndef __SANITIZE_ADDRESS__  // the leak check at exit has to attach to the process
+#ifndef __SANITIZE_ADDRESS__ // the leak check at exit has to attach to the process
   attestation::harden_process();
 #endif
   const auto microseconds = node::parse_duration(patience);
@@ -119,7 +119,7 @@ int main(int argc, char** argv)
   auto application = make_application(configuration->application);
   if (!application)
     return failed(
-      {application.error().code, "'" + path + "': 'concordat.application': " + application.error().describe(), {}});
+        {application.error().code, "'" + path + "': 'concordat.application': " + application.error().describe(), {}});
   if (auto logging = base::start_log(level, configuration->log_format); !logging)
     return failed(logging.error());
   if (check)

@@ -21,11 +21,15 @@ namespace json = boost::json;
 }
 
 Node::Node(
-  Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
-  attestation::Platform& platform)
-  : configuration_(std::move(configuration)), application_(std::move(application)), files_(files), clock_(clock),
-    platform_(platform)
-{}
+    Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
+    attestation::Platform& platform)
+    : configuration_(std::move(configuration)),
+      application_(std::move(application)),
+      files_(files),
+      clock_(clock),
+      platform_(platform)
+{
+}
 
 Node::~Node()
 {
@@ -46,11 +50,10 @@ void Node::announce_stop()
 }
 
 Result<std::unique_ptr<Node>> Node::start(
-  Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
-  attestation::Platform& platform)
+    Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
+    attestation::Platform& platform)
 {
-  std::unique_ptr<Node> node(
-    new Node(std::move(configuration), std::move(application), files, clock, platform));
+  std::unique_ptr<Node> node(new Node(std::move(configuration), std::move(application), files, clock, platform));
   using Step = Result<void> (Node::*)();
   for (const Step step : {&Node::unseal, &Node::bind, &Node::restore, &Node::open_service, &Node::serve})
     if (auto done = (node.get()->*step)(); !done)
@@ -77,13 +80,16 @@ Result<void> Node::bind()
   options.threads = configuration_.worker_threads;
   for (const auto& interface : configuration_.interfaces)
     options.interfaces.push_back(interface.listen);
-  auto server = http::Server::start(options, [this](const std::shared_ptr<http::Exchange>& exchange) {
-    const auto* const dispatcher = serving_.load(std::memory_order_acquire);
-    if (dispatcher)
-      dispatcher->handle(exchange);
-    else
-      exchange->respond(Response::error(503, "InternalError", "This node is starting"), true);
-  });
+  auto server = http::Server::start(
+      options,
+      [this](const std::shared_ptr<http::Exchange>& exchange)
+      {
+        const auto* const dispatcher = serving_.load(std::memory_order_acquire);
+        if (dispatcher)
+          dispatcher->handle(exchange);
+        else
+          exchange->respond(Response::error(503, "InternalError", "This node is starting"), true);
+      });
   if (!server)
     return std::unexpected(server.error());
   server_ = std::move(*server);
@@ -94,19 +100,14 @@ Result<void> Node::bind()
 
 void Node::start_sequencer(consensus::SequencerStart start, const std::string& node_certificate_pem)
 {
-  consensus::Signer signer{
-    identity_->node_id(),
-    identity_->node_key,
-    node_certificate_pem,
-    identity_->service_key,
-    configuration_.cose_issuer,
-    configuration_.cose_subject};
+  consensus::Signer signer{identity_->node_id(),   identity_->node_key,        node_certificate_pem,
+                           identity_->service_key, configuration_.cose_issuer, configuration_.cose_subject};
   consensus::SequencerOptions options;
   options.chunk_size = configuration_.chunk_size;
   options.max_uncommitted = configuration_.max_uncommitted;
   sequencer_ = std::make_unique<consensus::Sequencer>(
-    store_, files_, configuration_.ledger_directory, identity_->ledger_secret, std::move(signer), clock_,
-    *sealed_state_, options, std::move(start));
+      store_, files_, configuration_.ledger_directory, identity_->ledger_secret, std::move(signer), clock_,
+      *sealed_state_, options, std::move(start));
 }
 
 Result<void> Node::restore()
@@ -121,10 +122,10 @@ Result<void> Node::restore()
         return std::unexpected(names.error());
       if (!names->empty())
         return fail(
-          ErrorCode::exists,
-          "the ledger directory '" + configuration_.ledger_directory +
-            "' is not empty, but this node has no sealed identity to read it with; give it the sealed directory that "
-            "belongs to it, or an empty ledger directory");
+            ErrorCode::exists, "the ledger directory '" + configuration_.ledger_directory +
+                                   "' is not empty, but this node has no sealed identity to read it with; give it the "
+                                   "sealed directory that "
+                                   "belongs to it, or an empty ledger directory");
     }
     return create_service();
   }
@@ -144,15 +145,16 @@ Result<void> Node::restore()
     return fail("cannot restore this node from its ledger", replayed.error());
   if (replayed->cut_entries != 0)
     spdlog::warn(
-      "cut the last {} ledger entries, which were never acknowledged: {}", replayed->cut_entries, replayed->cut_reason);
+        "cut the last {} ledger entries, which were never acknowledged: {}", replayed->cut_entries,
+        replayed->cut_reason);
   if (replayed->signatures.empty())
   {
     if (known)
       return fail(
-        ErrorCode::not_found,
-        "the ledger directory '" + configuration_.ledger_directory +
-          "' is empty, but this node has created a service; restore its ledger, or remove the sealed directory '" +
-          configuration_.sealed_directory + "' to begin a new service");
+          ErrorCode::not_found,
+          "the ledger directory '" + configuration_.ledger_directory +
+              "' is empty, but this node has created a service; restore its ledger, or remove the sealed directory '" +
+              configuration_.sealed_directory + "' to begin a new service");
     spdlog::info("an earlier start ended before the service was created; beginning again");
     chunks->reset();
     if (auto discarded = discard_leftovers(); !discarded)
@@ -167,8 +169,8 @@ Result<void> Node::restore()
   if (!index)
     return std::unexpected(index.error());
   spdlog::info(
-    "replayed {} transactions in {} ms", replayed->state->seqno(),
-    std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady() - began).count());
+      "replayed {} transactions in {} ms", replayed->state->seqno(),
+      std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady() - began).count());
 
   store_.reset(replayed->state);
   kv::SnapshotTransaction state(store_.committed());
@@ -176,9 +178,9 @@ Result<void> Node::restore()
   if (!certificate)
     return fail(ErrorCode::corrupt, "the ledger does not know this node");
   start_sequencer(
-    {std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
-     *durable, *index},
-    std::string(*certificate));
+      {std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
+       *durable, *index},
+      std::string(*certificate));
   if (auto opened_term = sequencer_->open_term(); !opened_term)
     return fail("cannot become primary", opened_term.error());
   if (!sequencer_->step())
@@ -256,11 +258,13 @@ Result<void> Node::create_service()
   start_sequencer({std::move(*chunks), {}, {}, {}, {}, 0}, certificates->node.pem());
   if (auto opened = sequencer_->open_term(); !opened)
     return fail("cannot become primary", opened.error());
-  const auto created = commit_now([&](Transaction& transaction, TxId txid) -> Result<void> {
-    write_genesis(
-      transaction, *founders, *identity_, *certificates, record, *evidence, *threshold, configuration_, txid);
-    return {};
-  });
+  const auto created = commit_now(
+      [&](Transaction& transaction, TxId txid) -> Result<void>
+      {
+        write_genesis(
+            transaction, *founders, *identity_, *certificates, record, *evidence, *threshold, configuration_, txid);
+        return {};
+      });
   if (!created)
     return fail("cannot create the service", created.error());
   identity_->service_created = true;
@@ -281,8 +285,7 @@ Result<void> Node::refresh_record()
   if (!record)
     return fail(ErrorCode::corrupt, "the ledger does not know this node");
   const auto* const data = record->if_contains("node_data");
-  const auto now =
-    node_record(configuration_, *identity_, *evidence, data ? *data : json::value(), addresses_);
+  const auto now = node_record(configuration_, *identity_, *evidence, data ? *data : json::value(), addresses_);
   if (to_canonical_json(now) == to_canonical_json(*record))
     return {};
   const auto certificates = make_certificates(configuration_, *identity_, addresses_, clock_.unix_seconds());
@@ -292,11 +295,13 @@ Result<void> Node::refresh_record()
   const auto issuer = crypto::Certificate::from_pem(service ? string_member(*service, "cert") : "");
   if (!issuer || !certificates->node.signed_by(*issuer))
     return fail(ErrorCode::corrupt, "the service certificate in the ledger is not of the sealed service identity");
-  const auto written = commit_now([&](Transaction& transaction, TxId) -> Result<void> {
-    transaction.put(tables::node_info, id, to_canonical_json(now));
-    transaction.put(tables::node_certificates, id, certificates->node.pem());
-    return {};
-  });
+  const auto written = commit_now(
+      [&](Transaction& transaction, TxId) -> Result<void>
+      {
+        transaction.put(tables::node_info, id, to_canonical_json(now));
+        transaction.put(tables::node_certificates, id, certificates->node.pem());
+        return {};
+      });
   if (!written)
     return fail("cannot write this node's new record", written.error());
   spdlog::info("this node's record has changed and was written in transaction {}", written->to_string());
@@ -308,10 +313,12 @@ Result<void> Node::open_service()
   kv::SnapshotTransaction state(store_.committed());
   if (!configuration_.open_service || is_open(state))
     return {};
-  const auto opened = commit_now([](Transaction& transaction, TxId) -> Result<void> {
-    write_opening(transaction);
-    return {};
-  });
+  const auto opened = commit_now(
+      [](Transaction& transaction, TxId) -> Result<void>
+      {
+        write_opening(transaction);
+        return {};
+      });
   if (!opened)
     return fail("cannot open the service", opened.error());
   spdlog::info("opened the service in transaction {}", opened->to_string());
@@ -329,19 +336,21 @@ Result<void> Node::serve()
     return std::unexpected(certificates.error());
   const auto& node_to_node = configuration_.node_to_node_interface;
   services_.reset(new Services{
-    configuration_, store_, *sequencer_, identity_->ledger_secret, evidence_, clock_, identity_->node_id(),
-    certificates->self_signed.pem(),
-    string_member(node_to_node, node_to_node.contains("published_address") ? "published_address" : "bind_address"),
-    [this] { return server_->metrics(); }});
+      configuration_, store_, *sequencer_, identity_->ledger_secret, evidence_, clock_, identity_->node_id(),
+      certificates->self_signed.pem(),
+      string_member(node_to_node, node_to_node.contains("published_address") ? "published_address" : "bind_address"),
+      [this] { return server_->metrics(); }});
 
   const auto app_is_open = [this, flag = std::make_shared<OpenFlag>()] { return (*flag)(store_.committed()); };
   std::vector<Frontend> frontends;
   frontends.push_back({"/app", application_->info(), application_->endpoints(), app_is_open});
   frontends.push_back(
-    {"/node", {"Concordat node", "What operators ask a node.", std::string(version), {}},
-     node_endpoints(*services_), [] { return true; }});
+      {"/node",
+       {"Concordat node", "What operators ask a node.", std::string(version), {}},
+       node_endpoints(*services_),
+       [] { return true; }});
   frontends.push_back(
-    {"/gov", {"Concordat governance", "What members decide on.", std::string(version), {}}, {}, [] { return true; }});
+      {"/gov", {"Concordat governance", "What members decide on.", std::string(version), {}}, {}, [] { return true; }});
   dispatcher_ = std::make_unique<Dispatcher>(*services_, std::move(frontends));
   serving_.store(dispatcher_.get(), std::memory_order_release);
   sequencer_thread_ = std::thread([this] { sequencer_->run(); });
@@ -354,8 +363,8 @@ Result<void> Node::serve()
   for (const auto& interface : configuration_.interfaces)
   {
     const http::TlsIdentity shown{
-      interface.endorsed_by_service ? std::string(*endorsed) : services_->self_signed_certificate_pem,
-      identity_->node_key.private_pem()};
+        interface.endorsed_by_service ? std::string(*endorsed) : services_->self_signed_certificate_pem,
+        identity_->node_key.private_pem()};
     if (auto set = server_->set_identity(interface.listen.name, shown); !set)
       return fail("cannot serve interface '" + interface.listen.name + "'", set.error());
     spdlog::info("interface '{}' listens on {}", interface.listen.name, addresses_[interface.listen.name]);
@@ -372,11 +381,11 @@ Result<void> Node::write_outputs()
   for (const auto& [name, address] : addresses_)
     addresses[name] = address;
   const std::pair<std::optional<base::Path>, std::string> outputs[] = {
-    {configuration_.service_certificate_file, string_member(*service, "cert")},
-    {configuration_.node_certificate_file, services_->self_signed_certificate_pem},
-    {configuration_.rpc_addresses_file, to_canonical_json(addresses)},
-    {configuration_.node_to_node_address_file, services_->node_to_node_address},
-    {configuration_.pid_file, std::to_string(::getpid()) + "\n"}};
+      {configuration_.service_certificate_file, string_member(*service, "cert")},
+      {configuration_.node_certificate_file, services_->self_signed_certificate_pem},
+      {configuration_.rpc_addresses_file, to_canonical_json(addresses)},
+      {configuration_.node_to_node_address_file, services_->node_to_node_address},
+      {configuration_.pid_file, std::to_string(::getpid()) + "\n"}};
   for (const auto& [path, content] : outputs)
     if (path)
       if (auto written = files_.replace(*path, content); !written)

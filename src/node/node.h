@@ -30,8 +30,8 @@ public:
   /// the service if there is none, opens it if the configuration says so, and writes the output files.
   /// @return Error with the cause and what to do; what was acknowledged before is untouched
   static Result<std::unique_ptr<Node>> start(
-    Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
-    attestation::Platform& platform);
+      Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
+      base::Clock& clock, attestation::Platform& platform);
   ~Node();
 
   /// The bound address of each interface, by name.
@@ -44,8 +44,8 @@ public:
 
 private:
   Node(
-    Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
-    attestation::Platform& platform);
+      Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
+      base::Clock& clock, attestation::Platform& platform);
 
   Result<void> unseal();
   Result<void> restore();

@@ -29,11 +29,11 @@ Response state(const Services& services)
 {
   const bool created = services.sequencer.committed().seqno != 0;
   return answer(json::object{
-    {"last_signed_seqno", services.sequencer.last_signed()},
-    {"node_id", services.node_id},
-    {"startup_seqno", 0},
-    {"state", created ? "PartOfNetwork" : "Initialized"},
-    {"stop_notice", services.stop_notice.load()}});
+      {"last_signed_seqno", services.sequencer.last_signed()},
+      {"node_id", services.node_id},
+      {"startup_seqno", 0},
+      {"state", created ? "PartOfNetwork" : "Initialized"},
+      {"stop_notice", services.stop_notice.load()}});
 }
 
 Response network(const Services& services, ReadTransaction& state)
@@ -41,33 +41,35 @@ Response network(const Services& services, ReadTransaction& state)
   const auto service = read_object(state, tables::service_info, ledger::single_key);
   if (!service)
     return not_found("There is no service yet");
-  const auto member = [&](std::string_view name) {
+  const auto member = [&](std::string_view name)
+  {
     const auto* const found = service->if_contains(name);
     return found ? *found : json::value();
   };
   const auto* const recoveries = service->if_contains("recovery_count");
   return answer(json::object{
-    {"current_service_create_txid", member("current_service_create_txid")},
-    {"current_view", services.sequencer.view()},
-    {"primary_id", services.node_id},
-    {"recovery_count", recoveries ? *recoveries : json::value(0)},
-    {"service_certificate", member("cert")},
-    {"service_data", member("service_data")},
-    {"service_status", member("status")}});
+      {"current_service_create_txid", member("current_service_create_txid")},
+      {"current_view", services.sequencer.view()},
+      {"primary_id", services.node_id},
+      {"recovery_count", recoveries ? *recoveries : json::value(0)},
+      {"service_certificate", member("cert")},
+      {"service_data", member("service_data")},
+      {"service_status", member("status")}});
 }
 
 /// http-api.md §6.3
-json::object node_object(const Services& services, ReadTransaction& state, std::string_view id, const json::object& record)
+json::object
+node_object(const Services& services, ReadTransaction& state, std::string_view id, const json::object& record)
 {
   const auto* const data = record.if_contains("node_data");
   const auto* const interfaces = record.if_contains("rpc_interfaces");
   return {
-    {"last_written", state.version(tables::node_info, id).value_or(0)},
-    {"node_data", data ? *data : json::value()},
-    {"node_id", id},
-    {"primary", id == services.node_id},
-    {"rpc_interfaces", interfaces ? *interfaces : json::object{}},
-    {"status", string_member(record, "status")}};
+      {"last_written", state.version(tables::node_info, id).value_or(0)},
+      {"node_data", data ? *data : json::value()},
+      {"node_id", id},
+      {"primary", id == services.node_id},
+      {"rpc_interfaces", interfaces ? *interfaces : json::object{}},
+      {"status", string_member(record, "status")}};
 }
 
 Response one_node(const Services& services, ReadTransaction& state, std::string_view id)
@@ -76,7 +78,8 @@ Response one_node(const Services& services, ReadTransaction& state, std::string_
   return record ? answer(node_object(services, state, id, *record)) : not_found("There is no such node");
 }
 
-bool publishes(const json::object& record, const std::optional<std::string>& host, const std::optional<std::string>& port)
+bool publishes(
+    const json::object& record, const std::optional<std::string>& host, const std::optional<std::string>& port)
 {
   const auto* const interfaces = record.if_contains("rpc_interfaces");
   if (!interfaces || !interfaces->is_object())
@@ -137,11 +140,11 @@ std::optional<json::object> quote_object(ReadTransaction& state, std::string_vie
     return std::nullopt;
   const auto& info = quote->get_object();
   return json::object{
-    {"endorsements", string_member(info, "endorsements")},
-    {"format", string_member(info, "format")},
-    {"measurement", string_member(*record, "code_digest")},
-    {"node_id", id},
-    {"raw", string_member(info, "quote")}};
+      {"endorsements", string_member(info, "endorsements")},
+      {"format", string_member(info, "format")},
+      {"measurement", string_member(*record, "code_digest")},
+      {"node_id", id},
+      {"raw", string_member(info, "quote")}};
 }
 
 Response own_quote(const Services& services, ReadTransaction& state)
@@ -169,14 +172,14 @@ Response consensus_details(const Services& services)
   const json::object nodes{{services.node_id, {{"address", services.node_to_node_address}}}};
   const bool leads = services.sequencer.can_write();
   return answer(json::object{
-    {"details",
-     {{"acks", json::object{}},
-      {"configs", json::array{json::object{{"idx", 1}, {"nodes", nodes}, {"rid", 0}}}},
-      {"current_view", services.sequencer.view()},
-      {"leadership_state", leads ? "Leader" : "None"},
-      {"membership_state", "Active"},
-      {"primary_id", leads ? json::value(services.node_id) : json::value()},
-      {"ticking", true}}}});
+      {"details",
+       {{"acks", json::object{}},
+        {"configs", json::array{json::object{{"idx", 1}, {"nodes", nodes}, {"rid", 0}}}},
+        {"current_view", services.sequencer.view()},
+        {"leadership_state", leads ? "Leader" : "None"},
+        {"membership_state", "Active"},
+        {"primary_id", leads ? json::value(services.node_id) : json::value()},
+        {"ticking", true}}}});
 }
 
 Response memory()
@@ -186,9 +189,9 @@ Response memory()
   getrusage(RUSAGE_SELF, &usage);
   const std::uint64_t allocated = heap.uordblks + heap.hblkhd;
   return answer(json::object{
-    {"current_allocated_heap_size", allocated},
-    {"max_total_heap_size", heap.arena + heap.hblkhd},
-    {"peak_allocated_heap_size", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024}});
+      {"current_allocated_heap_size", allocated},
+      {"max_total_heap_size", heap.arena + heap.hblkhd},
+      {"peak_allocated_heap_size", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024}});
 }
 
 Response metrics(const Services& services)
@@ -201,17 +204,17 @@ Response metrics(const Services& services)
     active += one.active;
     peak += one.peak;
     interfaces[one.name] = {
-      {"active", one.active},
-      {"errors",
-       {{"parsing", one.parsing_errors},
-        {"request_header_too_large", one.header_too_large},
-        {"request_payload_too_large", one.payload_too_large}}},
-      {"hard_cap", one.hard_cap},
-      {"peak", one.peak},
-      {"soft_cap", one.soft_cap}};
+        {"active", one.active},
+        {"errors",
+         {{"parsing", one.parsing_errors},
+          {"request_header_too_large", one.header_too_large},
+          {"request_payload_too_large", one.payload_too_large}}},
+        {"hard_cap", one.hard_cap},
+        {"peak", one.peak},
+        {"soft_cap", one.soft_cap}};
   }
   return answer(
-    json::object{{"sessions", {{"active", active}, {"interfaces", std::move(interfaces)}, {"peak", peak}}}});
+      json::object{{"sessions", {{"active", active}, {"interfaces", std::move(interfaces)}, {"peak", peak}}}});
 }
 
 /// A network of one admits nobody; what is wrong with a request is still said first (http-api.md §6.11).
@@ -272,140 +275,137 @@ bool OpenFlag::operator()(const kv::Snapshot& committed)
 std::vector<Endpoint> node_endpoints(Services& services)
 {
   std::vector<Endpoint> out;
-  const auto add = [&out](std::string path, Mode mode, Handler handler, std::string_view summary) {
-    out.push_back(json_endpoint("GET", std::move(path), mode, std::move(handler), described(summary)));
-  };
+  const auto add = [&out](std::string path, Mode mode, Handler handler, std::string_view summary)
+  { out.push_back(json_endpoint("GET", std::move(path), mode, std::move(handler), described(summary))); };
 
   add("/state", Mode::command, [&](Context&) { return state(services); }, "The state of this node");
   add(
-    "/network", Mode::read_only, [&](Context& context) { return network(services, *context.state()); },
-    "The service and its primary");
+      "/network", Mode::read_only, [&](Context& context) { return network(services, *context.state()); },
+      "The service and its primary");
   out.push_back(json_endpoint(
-    "GET", "/network/nodes", Mode::read_only, [&](Context& context) { return list_nodes(services, context); },
-    described(
-      "The nodes of the network",
-      {query_parameter("host", false), query_parameter("port", false), query_parameter("status", false)})));
+      "GET", "/network/nodes", Mode::read_only, [&](Context& context) { return list_nodes(services, context); },
+      described(
+          "The nodes of the network",
+          {query_parameter("host", false), query_parameter("port", false), query_parameter("status", false)})));
   add(
-    "/network/nodes/{node_id}", Mode::read_only,
-    [&](Context& context) { return one_node(services, *context.state(), context.path_parameter("node_id")); },
-    "One node");
+      "/network/nodes/{node_id}", Mode::read_only, [&](Context& context)
+      { return one_node(services, *context.state(), context.path_parameter("node_id")); }, "One node");
   out.push_back(json_endpoint(
-    "DELETE", "/network/nodes/{node_id}", Mode::read_write, [](Context& context) { return delete_node(context); },
-    described("Delete the record of a node that has been retired")));
+      "DELETE", "/network/nodes/{node_id}", Mode::read_write, [](Context& context) { return delete_node(context); },
+      described("Delete the record of a node that has been retired")));
   for (const auto* const path : {"/network/nodes/self", "/network/nodes/primary"})
     add(
-      path, Mode::read_only,
-      [&](Context& context) { return one_node(services, *context.state(), services.node_id); },
-      "This node, which is the primary");
+        path, Mode::read_only, [&](Context& context) { return one_node(services, *context.state(), services.node_id); },
+        "This node, which is the primary");
   add(
-    "/network/removable_nodes", Mode::read_only, [](Context& context) { return removable_nodes(context); },
-    "Nodes that may be shut down and deleted");
+      "/network/removable_nodes", Mode::read_only, [](Context& context) { return removable_nodes(context); },
+      "Nodes that may be shut down and deleted");
   add(
-    "/self_signed_certificate", Mode::command,
-    [&](Context&) {
-      return answer(json::object{{"self_signed_certificate", services.self_signed_certificate_pem}});
-    },
-    "The node's self-signed certificate");
+      "/self_signed_certificate", Mode::command,
+      [&](Context&) { return answer(json::object{{"self_signed_certificate", services.self_signed_certificate_pem}}); },
+      "The node's self-signed certificate");
 
   add("/primary", Mode::command, [](Context&) { return Response::empty(200); }, "200 if this node is primary");
   out.push_back(hidden(json_endpoint(
-    "HEAD", "/primary", Mode::command, [](Context&) { return Response::empty(200); },
-    described("200 if this node is primary"))));
+      "HEAD", "/primary", Mode::command, [](Context&) { return Response::empty(200); },
+      described("200 if this node is primary"))));
   add(
-    "/backup", Mode::command, [](Context&) { return not_found("This node is not a backup"); },
-    "200 if this node is a backup");
+      "/backup", Mode::command, [](Context&) { return not_found("This node is not a backup"); },
+      "200 if this node is a backup");
 
   for (const auto& [path, name] : {std::pair{"/quotes", "quotes"}, std::pair{"/attestations", "attestations"}})
   {
     add(
-      path, Mode::read_only, [name](Context& context) { return all_quotes(*context.state(), name); },
-      "Evidence of all trusted nodes");
+        path, Mode::read_only, [name](Context& context) { return all_quotes(*context.state(), name); },
+        "Evidence of all trusted nodes");
     add(
-      std::string(path) + "/self", Mode::read_only,
-      [&](Context& context) { return own_quote(services, *context.state()); }, "Evidence of this node");
+        std::string(path) + "/self", Mode::read_only,
+        [&](Context& context) { return own_quote(services, *context.state()); }, "Evidence of this node");
   }
   add(
-    "/version", Mode::command,
-    [](Context&) {
-      return answer(
-        json::object{{"ccf_version", "concordat-" + std::string(version)}, {"quickjs_version", ""}, {"unsafe", false}});
-    },
-    "The version of this node");
+      "/version", Mode::command,
+      [](Context&)
+      {
+        return answer(json::object{
+            {"ccf_version", "concordat-" + std::string(version)}, {"quickjs_version", ""}, {"unsafe", false}});
+      },
+      "The version of this node");
   add(
-    "/config", Mode::command,
-    [&](Context&) {
-      return answer(json::object{{services.node_id, {{"address", services.node_to_node_address}}}});
-    },
-    "The nodes that agree");
+      "/config", Mode::command,
+      [&](Context&) { return answer(json::object{{services.node_id, {{"address", services.node_to_node_address}}}}); },
+      "The nodes that agree");
   add("/consensus", Mode::command, [&](Context&) { return consensus_details(services); }, "The state of consensus");
   add("/memory", Mode::command, [](Context&) { return memory(); }, "Memory in use");
   add("/metrics", Mode::command, [&](Context&) { return metrics(services); }, "Sessions and refused requests");
   add(
-    "/js_metrics", Mode::command,
-    [](Context&) {
-      return answer(json::object{
-        {"bytecode_size", 0},
-        {"bytecode_used", false},
-        {"max_cached_interpreters", 0},
-        {"max_execution_time", 0},
-        {"max_heap_size", 0},
-        {"max_stack_size", 0}});
-    },
-    "Limits of the JavaScript runtime, all 0 as there is none");
+      "/js_metrics", Mode::command,
+      [](Context&)
+      {
+        return answer(json::object{
+            {"bytecode_size", 0},
+            {"bytecode_used", false},
+            {"max_cached_interpreters", 0},
+            {"max_execution_time", 0},
+            {"max_heap_size", 0},
+            {"max_stack_size", 0}});
+      },
+      "Limits of the JavaScript runtime, all 0 as there is none");
   add(
-    "/jwt_keys/refresh/metrics", Mode::command,
-    [&](Context&) {
-      const auto attempts = services.token_refresh_attempts.load();
-      const auto failures = services.token_refresh_failures.load();
-      return answer(json::object{{"attempts", attempts}, {"failures", failures}, {"successes", attempts - failures}});
-    },
-    "Refreshes of token keys");
+      "/jwt_keys/refresh/metrics", Mode::command,
+      [&](Context&)
+      {
+        const auto attempts = services.token_refresh_attempts.load();
+        const auto failures = services.token_refresh_failures.load();
+        return answer(json::object{{"attempts", attempts}, {"failures", failures}, {"successes", attempts - failures}});
+      },
+      "Refreshes of token keys");
   add(
-    "/service/configuration", Mode::read_only,
-    [](Context& context) {
-      const auto config = context.state()->get(tables::service_config, ledger::single_key);
-      return config ? Response::json(std::string(*config)) : Response::empty(204);
-    },
-    "The service's configuration");
+      "/service/configuration", Mode::read_only,
+      [](Context& context)
+      {
+        const auto config = context.state()->get(tables::service_config, ledger::single_key);
+        return config ? Response::json(std::string(*config)) : Response::empty(204);
+      },
+      "The service's configuration");
   add(
-    "/service/previous_identity", Mode::read_only,
-    [](Context& context) {
-      const auto identity = context.state()->get(tables::previous_service_identity, ledger::single_key);
-      return identity ? Response::json("{\"previous_service_identity\":" + std::string(*identity) + "}")
-                      : not_found("The service has not been recovered");
-    },
-    "The identity of the service before its last recovery");
+      "/service/previous_identity", Mode::read_only,
+      [](Context& context)
+      {
+        const auto identity = context.state()->get(tables::previous_service_identity, ledger::single_key);
+        return identity ? Response::json("{\"previous_service_identity\":" + std::string(*identity) + "}")
+                        : not_found("The service has not been recovered");
+      },
+      "The identity of the service before its last recovery");
+  add("/index/strategies", Mode::command, [](Context&) { return answer(json::array{}); }, "Indexes of the application");
   add(
-    "/index/strategies", Mode::command, [](Context&) { return answer(json::array{}); }, "Indexes of the application");
+      "/ready/app", Mode::read_only, [&](Context& context)
+      { return ready(!services.stop_notice && is_open(*context.state())); }, "204 if applications can be used");
   add(
-    "/ready/app", Mode::read_only,
-    [&](Context& context) { return ready(!services.stop_notice && is_open(*context.state())); },
-    "204 if applications can be used");
-  add(
-    "/ready/gov", Mode::command,
-    [&](Context&) { return ready(!services.stop_notice && services.sequencer.committed().seqno != 0); },
-    "204 if governance can be used");
+      "/ready/gov", Mode::command,
+      [&](Context&) { return ready(!services.stop_notice && services.sequencer.committed().seqno != 0); },
+      "204 if governance can be used");
 
   for (const auto* const method : {"GET", "HEAD"})
   {
     out.push_back(hidden(json_endpoint(
-      method, "/snapshot", Mode::command, [](Context&) { return not_found("There is no snapshot"); }, {})));
+        method, "/snapshot", Mode::command, [](Context&) { return not_found("There is no snapshot"); }, {})));
     out.push_back(hidden(json_endpoint(
-      method, "/snapshot/{snapshot_name}", Mode::command, [](Context&) { return not_found("There is no such snapshot"); },
-      {})));
+        method, "/snapshot/{snapshot_name}", Mode::command,
+        [](Context&) { return not_found("There is no such snapshot"); }, {})));
   }
   out.push_back(hidden(
-    json_endpoint("POST", "/join", Mode::command, [](Context& context) { return join(context.request()); }, {})));
+      json_endpoint("POST", "/join", Mode::command, [](Context& context) { return join(context.request()); }, {})));
   out.push_back(hidden(json_endpoint(
-    "POST", "/create", Mode::command,
-    [](Context&) { return Response::error(403, "InternalError", "The service exists already"); }, {})));
+      "POST", "/create", Mode::command,
+      [](Context&) { return Response::error(403, "InternalError", "The service exists already"); }, {})));
   out.push_back(for_nodes(json_endpoint(
-    "POST", "/network/nodes/set_retired_committed", Mode::read_only, [](Context&) { return Response::empty(204); },
-    {})));
+      "POST", "/network/nodes/set_retired_committed", Mode::read_only, [](Context&) { return Response::empty(204); },
+      {})));
   auto refresh = for_nodes(json_endpoint(
-    "POST", "/jwt_keys/refresh", Mode::read_only,
-    [](Context&) { return Response::error(500, "InternalError", "There is no such issuer"); }, {}));
-  refresh.observer = [&](const Response& response) {
+      "POST", "/jwt_keys/refresh", Mode::read_only,
+      [](Context&) { return Response::error(500, "InternalError", "There is no such issuer"); }, {}));
+  refresh.observer = [&](const Response& response)
+  {
     services.token_refresh_failures += response.ok() ? 0U : 1U;
     ++services.token_refresh_attempts;
   };

@@ -27,16 +27,15 @@ std::string_view forwarding_name(Forwarding forwarding)
 
 json::object forwarding_components()
 {
-  const auto entry = [](std::string_view value, std::string_view description) {
-    return json::object{{"description", description}, {"value", value}};
-  };
+  const auto entry = [](std::string_view value, std::string_view description)
+  { return json::object{{"description", description}, {"value", value}}; };
   return {
-    {"always", entry("always", "A backup forwards this request to the primary, which executes it.")},
-    {"never", entry("never", "The node that receives this request executes it.")},
-    {"sometimes",
-     entry(
-       "sometimes",
-       "The node that receives this request executes it, unless the session has had a request forwarded before.")}};
+      {"always", entry("always", "A backup forwards this request to the primary, which executes it.")},
+      {"never", entry("never", "The node that receives this request executes it.")},
+      {"sometimes",
+       entry(
+           "sometimes",
+           "The node that receives this request executes it, unless the session has had a request forwarded before.")}};
 }
 
 json::array path_parameters(std::string_view path)
@@ -48,10 +47,10 @@ json::array path_parameters(std::string_view path)
     if (close == std::string_view::npos)
       break;
     out.push_back(json::object{
-      {"in", "path"},
-      {"name", path.substr(open + 1, close - open - 1)},
-      {"required", true},
-      {"schema", {{"type", "string"}}}});
+        {"in", "path"},
+        {"name", path.substr(open + 1, close - open - 1)},
+        {"required", true},
+        {"schema", {{"type", "string"}}}});
   }
   return out;
 }
@@ -72,14 +71,15 @@ json::object operation(std::string_view prefix, const Endpoint& endpoint)
   auto& responses = out["responses"].get_object();
   if (!responses.contains("default"))
     responses["default"] = json::object{{"$ref", "#/components/responses/default"}};
-  const auto forwarding = endpoint.forwarding.value_or(
-    endpoint.mode == Mode::read_write ? Forwarding::always : Forwarding::sometimes);
+  const auto forwarding =
+      endpoint.forwarding.value_or(endpoint.mode == Mode::read_write ? Forwarding::always : Forwarding::sometimes);
   out["x-ccf-forwarding"] =
-    json::object{{"$ref", "#/components/x-ccf-forwarding/" + std::string(forwarding_name(forwarding))}};
+      json::object{{"$ref", "#/components/x-ccf-forwarding/" + std::string(forwarding_name(forwarding))}};
   json::array security;
   for (const auto policy : endpoint.policies)
     security.push_back(
-      policy == AuthPolicy::no_auth ? json::object{} : json::object{{std::string(policy_name(policy)), json::array{}}});
+        policy == AuthPolicy::no_auth ? json::object{}
+                                      : json::object{{std::string(policy_name(policy)), json::array{}}});
   if (!security.empty())
     out["security"] = std::move(security);
   return out;
@@ -118,27 +118,27 @@ json::object api_description(std::string_view prefix, const ApiInfo& info, const
     at.get_object()[lower(endpoint.method)] = operation(prefix, endpoint);
     for (const auto policy : endpoint.policies)
       if (policy != AuthPolicy::no_auth)
-        security_schemes[policy_name(policy)] = json::object{
-          {"description", "The TLS client certificate of the caller."}, {"type", "mutualTLS"}};
+        security_schemes[policy_name(policy)] =
+            json::object{{"description", "The TLS client certificate of the caller."}, {"type", "mutualTLS"}};
   }
   json::object schemas = info.schemas;
   schemas["CCFError"] = json::object{
-    {"properties",
-     {{"error",
-       {{"properties", {{"code", {{"type", "string"}}}, {"message", {{"type", "string"}}}}}, {"type", "object"}}}}},
-    {"type", "object"}};
+      {"properties",
+       {{"error",
+         {{"properties", {{"code", {{"type", "string"}}}, {"message", {{"type", "string"}}}}}, {"type", "object"}}}}},
+      {"type", "object"}};
   return {
-    {"components",
-     {{"responses",
-       {{"default",
-         {{"content", {{"application/json", {{"schema", {{"$ref", "#/components/schemas/CCFError"}}}}}}},
-          {"description", "An error occurred"}}}}},
-      {"schemas", std::move(schemas)},
-      {"securitySchemes", std::move(security_schemes)},
-      {"x-ccf-forwarding", forwarding_components()}}},
-    {"info", {{"description", info.description}, {"title", info.title}, {"version", info.version}}},
-    {"openapi", "3.0.0"},
-    {"paths", std::move(paths)},
-    {"servers", json::array{}}};
+      {"components",
+       {{"responses",
+         {{"default",
+           {{"content", {{"application/json", {{"schema", {{"$ref", "#/components/schemas/CCFError"}}}}}}},
+            {"description", "An error occurred"}}}}},
+        {"schemas", std::move(schemas)},
+        {"securitySchemes", std::move(security_schemes)},
+        {"x-ccf-forwarding", forwarding_components()}}},
+      {"info", {{"description", info.description}, {"title", info.title}, {"version", info.version}}},
+      {"openapi", "3.0.0"},
+      {"paths", std::move(paths)},
+      {"servers", json::array{}}};
 }
 }

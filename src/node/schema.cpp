@@ -15,14 +15,14 @@ constexpr std::int64_t max_count = std::numeric_limits<std::int32_t>::max();
 using Unit = std::pair<std::string_view, std::uint64_t>;
 
 constexpr Unit size_units[] = {
-  {"B", 1},
-  {"KB", std::uint64_t{1} << 10},
-  {"MB", std::uint64_t{1} << 20},
-  {"GB", std::uint64_t{1} << 30},
-  {"TB", std::uint64_t{1} << 40},
-  {"PB", std::uint64_t{1} << 50}};
+    {"B", 1},
+    {"KB", std::uint64_t{1} << 10},
+    {"MB", std::uint64_t{1} << 20},
+    {"GB", std::uint64_t{1} << 30},
+    {"TB", std::uint64_t{1} << 40},
+    {"PB", std::uint64_t{1} << 50}};
 constexpr Unit duration_units[] = {
-  {"us", 1}, {"ms", 1000}, {"s", 1'000'000}, {"min", 60'000'000}, {"h", 3'600'000'000}};
+    {"us", 1}, {"ms", 1000}, {"s", 1'000'000}, {"min", 60'000'000}, {"h", 3'600'000'000}};
 
 Result<std::uint64_t> parse_with_unit(std::string_view text, std::span<const Unit> units)
 {
@@ -39,7 +39,9 @@ Result<std::uint64_t> parse_with_unit(std::string_view text, std::span<const Uni
   std::string names;
   for (const auto& unit : units)
     names += (names.empty() ? "" : ", ") + std::string(unit.first);
-  return fail(ErrorCode::invalid, "'" + std::string(text.substr(0, 40)) + "' is not a whole number with one of the units " + names);
+  return fail(
+      ErrorCode::invalid,
+      "'" + std::string(text.substr(0, 40)) + "' is not a whole number with one of the units " + names);
 }
 
 std::unexpected<Error> wrong(const std::string& path, const std::string& must)
@@ -60,10 +62,10 @@ Result<void> check_object(const Rule& rule, const boost::json::value& value, con
   for (const auto& [key, member] : *object)
   {
     const auto* const found = rule.kind == Rule::Kind::named
-      ? rule.members.data()
-      : std::find_if(
-          rule.members.data(), rule.members.data() + rule.members.size(),
-          [&](const Rule& candidate) { return candidate.name == std::string_view(key); });
+                                ? rule.members.data()
+                                : std::find_if(
+                                      rule.members.data(), rule.members.data() + rule.members.size(),
+                                      [&](const Rule& candidate) { return candidate.name == std::string_view(key); });
     if (found == rule.members.data() + rule.members.size())
       return fail(ErrorCode::invalid, "'" + below(path, key) + "' is not a key of the configuration");
     if (auto good = check_against(*found, member, below(path, key)); !good)
@@ -94,48 +96,48 @@ Result<void> check_against(const Rule& rule, const boost::json::value& value, co
   const auto* const text = value.if_string();
   switch (rule.kind)
   {
-    case Rule::Kind::text:
-      return text ? Result<void>{} : wrong(path, "a text");
-    case Rule::Kind::boolean:
-      return value.is_bool() ? Result<void>{} : wrong(path, "true or false");
-    case Rule::Kind::count:
-      return value.is_int64() && value.get_int64() >= 0 && value.get_int64() <= max_count
-        ? Result<void>{}
-        : wrong(path, "a whole number from 0 to " + std::to_string(max_count));
-    case Rule::Kind::size:
-    case Rule::Kind::duration:
+  case Rule::Kind::text:
+    return text ? Result<void>{} : wrong(path, "a text");
+  case Rule::Kind::boolean:
+    return value.is_bool() ? Result<void>{} : wrong(path, "true or false");
+  case Rule::Kind::count:
+    return value.is_int64() && value.get_int64() >= 0 && value.get_int64() <= max_count
+             ? Result<void>{}
+             : wrong(path, "a whole number from 0 to " + std::to_string(max_count));
+  case Rule::Kind::size:
+  case Rule::Kind::duration:
+  {
+    if (!text)
+      return wrong(path, rule.kind == Rule::Kind::size ? "a size such as \"5MB\"" : "a time such as \"100ms\"");
+    const auto parsed = rule.kind == Rule::Kind::size ? parse_size(*text) : parse_duration(*text);
+    return parsed ? Result<void>{} : fail("'" + path + "' is wrong", parsed.error());
+  }
+  case Rule::Kind::choice:
+  {
+    std::string names;
+    for (const auto& choice : rule.choices)
     {
-      if (!text)
-        return wrong(path, rule.kind == Rule::Kind::size ? "a size such as \"5MB\"" : "a time such as \"100ms\"");
-      const auto parsed = rule.kind == Rule::Kind::size ? parse_size(*text) : parse_duration(*text);
-      return parsed ? Result<void>{} : fail("'" + path + "' is wrong", parsed.error());
+      if (text && std::string_view(*text) == choice)
+        return {};
+      names += (names.empty() ? "" : ", ") + std::string(choice);
     }
-    case Rule::Kind::choice:
-    {
-      std::string names;
-      for (const auto& choice : rule.choices)
-      {
-        if (text && std::string_view(*text) == choice)
-          return {};
-        names += (names.empty() ? "" : ", ") + std::string(choice);
-      }
-      return wrong(path, "one of " + names);
-    }
-    case Rule::Kind::object:
-    case Rule::Kind::named:
-      return check_object(rule, value, path);
-    case Rule::Kind::list:
-    {
-      const auto* const list = value.if_array();
-      if (!list)
-        return wrong(path, "a list");
-      for (std::size_t i = 0; i < list->size(); ++i)
-        if (auto good = check_against(rule.members[0], (*list)[i], path + "[" + std::to_string(i) + "]"); !good)
-          return good;
-      return {};
-    }
-    case Rule::Kind::anything:
-      break;
+    return wrong(path, "one of " + names);
+  }
+  case Rule::Kind::object:
+  case Rule::Kind::named:
+    return check_object(rule, value, path);
+  case Rule::Kind::list:
+  {
+    const auto* const list = value.if_array();
+    if (!list)
+      return wrong(path, "a list");
+    for (std::size_t i = 0; i < list->size(); ++i)
+      if (auto good = check_against(rule.members[0], (*list)[i], path + "[" + std::to_string(i) + "]"); !good)
+        return good;
+    return {};
+  }
+  case Rule::Kind::anything:
+    break;
   }
   return {};
 }

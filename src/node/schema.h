@@ -17,13 +17,13 @@ struct Rule
   {
     text,
     boolean,
-    count,     ///< a whole number ≥ 0
-    size,      ///< "5MB": number and B, KB, MB, GB, TB or PB, powers of 1024
-    duration,  ///< "100ms": number and us, ms, s, min or h
-    choice,    ///< one of `choices`
-    object,    ///< with the members `members`, and no others
-    named,     ///< an object with any names, each value as `members[0]`
-    list,      ///< each element as `members[0]`
+    count,    ///< a whole number ≥ 0
+    size,     ///< "5MB": number and B, KB, MB, GB, TB or PB, powers of 1024
+    duration, ///< "100ms": number and us, ms, s, min or h
+    choice,   ///< one of `choices`
+    object,   ///< with the members `members`, and no others
+    named,    ///< an object with any names, each value as `members[0]`
+    list,     ///< each element as `members[0]`
     anything,
   };
   std::string_view name;

@@ -56,8 +56,8 @@ int main(int argc, char** argv)
     if (const auto wrong = live(seed))
     {
       std::fprintf(
-        stderr, "\nFAILED: %s\nreplay with: %s --seed %llu\n", wrong->c_str(), argv[0],
-        static_cast<unsigned long long>(seed));
+          stderr, "\nFAILED: %s\nreplay with: %s --seed %llu\n", wrong->c_str(), argv[0],
+          static_cast<unsigned long long>(seed));
       return 1;
     }
   }

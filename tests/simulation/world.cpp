@@ -16,7 +16,7 @@ namespace
 {
 const base::Path ledger_directory = "ledger";
 const base::Path sealed_directory = "sealed";
-constexpr std::uint64_t chunk_size = 6000;  // so that a history of some dozen batches has several chunks
+constexpr std::uint64_t chunk_size = 6000; // so that a history of some dozen batches has several chunks
 
 /// OpenSSL's interface for a random generator of one's own is deprecated without one that suits a test.
 std::mt19937_64 openssl_random;
@@ -34,17 +34,21 @@ void seed_openssl(std::uint64_t seed)
   openssl_random.seed(seed);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-  static const RAND_METHOD method = {
-    [](const void*, int) { return 1; }, fill, [] {}, [](const void*, int, double) { return 1; }, fill, [] { return 1; }};
+  static const RAND_METHOD method = {[](const void*, int) { return 1; },         fill, [] {},
+                                     [](const void*, int, double) { return 1; }, fill, [] { return 1; }};
   RAND_set_rand_method(&method);
 #pragma GCC diagnostic pop
 }
 
 World::World(std::uint64_t seed)
-  : random_(seed), files_(seed), sealing_key_(32, 'k'), identity_(node::Identity{
-      crypto::KeyPair::generate(crypto::Curve::p256), crypto::KeyPair::generate(crypto::Curve::p256), "", "",
-      ledger::LedgerSecret::generate(), true})
-{}
+    : random_(seed),
+      files_(seed),
+      sealing_key_(32, 'k'),
+      identity_(node::Identity{
+          crypto::KeyPair::generate(crypto::Curve::p256), crypto::KeyPair::generate(crypto::Curve::p256), "", "",
+          ledger::LedgerSecret::generate(), true})
+{
+}
 
 World::~World()
 {
@@ -131,7 +135,8 @@ std::optional<std::string> World::boot()
   sealed_ = std::make_unique<attestation::SealedFiles>(files_, sealing_key_);
   sealed_state_ = std::make_unique<node::SealedState>(files_, *sealed_, sealed_directory);
   store_ = std::make_unique<kv::Store>();
-  const auto failed = [&](const Error& error) -> std::optional<std::string> {
+  const auto failed = [&](const Error& error) -> std::optional<std::string>
+  {
     if (files_.crashed())
       return std::nullopt;
     return "cannot start: " + error.describe();
@@ -163,7 +168,8 @@ std::optional<std::string> World::boot()
   {
     const bool signature = std::binary_search(replayed->signatures.begin(), replayed->signatures.end(), seqno);
     if (signature == model_.has(seqno))
-      return "seqno " + std::to_string(seqno) + (signature ? " is a signature where a write was" : " holds nothing known");
+      return "seqno " + std::to_string(seqno) +
+             (signature ? " is a signature where a write was" : " holds nothing known");
   }
   founded_ = last != 0;
 
@@ -173,21 +179,20 @@ std::optional<std::string> World::boot()
     crypto::CertificateRequest request{"CN=simulated service", {}, clock_.unix_seconds(), 1, true};
     const auto service = crypto::self_signed(identity_.service_key, request);
     request = {"CN=simulated node", {"iPAddress:127.0.0.1"}, clock_.unix_seconds(), 1, false};
-    const auto node =
-      crypto::issue(identity_.node_key.public_key(), request, identity_.service_key, *service);
+    const auto node = crypto::issue(identity_.node_key.public_key(), request, identity_.service_key, *service);
     service_certificate_ = service->pem();
     node_certificate_ = node->pem();
   }
   consensus::SequencerOptions options;
   options.chunk_size = chunk_size;
   sequencer_ = std::make_unique<consensus::Sequencer>(
-    *store_, files_, ledger_directory, identity_.ledger_secret,
-    consensus::Signer{
-      identity_.node_id(), identity_.node_key, node_certificate_, identity_.service_key, "issuer", "subject"},
-    clock_, *sealed_state_, options,
-    consensus::SequencerStart{
-      std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
-      *durable, *index});
+      *store_, files_, ledger_directory, identity_.ledger_secret,
+      consensus::Signer{
+          identity_.node_id(), identity_.node_key, node_certificate_, identity_.service_key, "issuer", "subject"},
+      clock_, *sealed_state_, options,
+      consensus::SequencerStart{
+          std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
+          *durable, *index});
   if (auto opened = sequencer_->open_term(); !opened)
     return failed(opened.error());
   return found_service();
@@ -203,15 +208,16 @@ std::optional<std::string> World::found_service()
   transaction->put(node::tables::node_info, id, R"({"status":"Trusted"})");
   transaction->put(node::tables::node_certificates, id, node_certificate_);
   transaction->put(
-    node::tables::service_info, ledger::single_key,
-    node::to_canonical_json(boost::json::object{{"cert", service_certificate_}, {"status", "Open"}}));
+      node::tables::service_info, ledger::single_key,
+      node::to_canonical_json(boost::json::object{{"cert", service_certificate_}, {"status", "Open"}}));
   TxId placed;
   const auto submitted = sequencer_->submit(
-    *transaction, [&](TxId txid) { placed = txid; },
-    [this, &placed](const Result<void>& outcome) {
-      if (outcome)
-        model_.acknowledge(placed);
-    });
+      *transaction, [&](TxId txid) { placed = txid; },
+      [this, &placed](const Result<void>& outcome)
+      {
+        if (outcome)
+          model_.acknowledge(placed);
+      });
   if (!submitted)
     return std::nullopt;
   if (auto lost = model_.place(*submitted, transaction->writes()))
@@ -233,17 +239,19 @@ std::optional<std::string> World::submit()
     if (below(5) == 0)
       transaction->remove(map, key);
     else
-      transaction->put(map, key, std::string(below(10) == 0 ? below(3000) : below(30), static_cast<char>('a' + below(26))));
+      transaction->put(
+          map, key, std::string(below(10) == 0 ? below(3000) : below(30), static_cast<char>('a' + below(26))));
   }
   if (below(4) == 0)
     (void)transaction->get("app.map0", "key" + std::to_string(below(40)));
   const auto placed = std::make_shared<TxId>();
   const auto submitted = sequencer_->submit(
-    *transaction, [placed](TxId txid) { *placed = txid; },
-    [this, placed](const Result<void>& outcome) {
-      if (outcome)
-        model_.acknowledge(*placed);
-    });
+      *transaction, [placed](TxId txid) { *placed = txid; },
+      [this, placed](const Result<void>& outcome)
+      {
+        if (outcome)
+          model_.acknowledge(*placed);
+      });
   if (!submitted)
     return std::nullopt;
   return model_.place(*submitted, transaction->writes());

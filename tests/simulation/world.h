@@ -70,7 +70,7 @@ private:
   std::string node_certificate_;
   std::string service_certificate_;
   bool founded_ = false;
-  TxId served_;  ///< the newest state that was ever served; may never go back
+  TxId served_; ///< the newest state that was ever served; may never go back
   std::optional<std::string> problem_;
 
   // Of the running process; gone at a crash.
