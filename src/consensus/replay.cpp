@@ -1,7 +1,8 @@
 #include "consensus/replay.h"
 
-#include "consensus/signature.h"
 #include "ledger/entry.h"
+#include "ledger/signature.h"
+#include "ledger/torn_tail.h"
 
 #include <utility>
 
@@ -78,10 +79,10 @@ private:
     const auto found = table.find(ledger::single_key);
     if (found == table.end() || !found->second)
       return fail(ErrorCode::corrupt, "the signature transaction has no signature");
-    const auto root = stated_root(*found->second);
-    if (!root)
-      return std::unexpected(root.error());
-    if (*root != tree_.root())
+    const auto record = ledger::SignatureRecord::from_json(*found->second);
+    if (!record)
+      return fail("the signature transaction", record.error());
+    if (record->root != tree_.root())
       return fail(ErrorCode::corrupt, "the signed root differs from the tree of the entries before it");
     return {};
   }
@@ -123,17 +124,8 @@ bool acknowledged_after(const ledger::ChunkFiles& chunks, const ledger::LedgerSe
     if (!bytes || !*bytes)
       return false;
     const auto entry = ledger::parse_entry(**bytes);
-    kv::WriteSet writes;
-    if (!entry || !entry->open(secret) || !kv::decode(entry->public_maps, kv::Domain::public_maps, writes))
-      continue;
-    const auto table = writes.find(ledger::tree_table);
-    if (table == writes.end())
-      continue;
-    const auto value = table->second.find(ledger::single_key);
-    if (value == table->second.end() || !value->second)
-      continue;
-    const auto tree = ledger::MerkleTree::deserialise(*value->second);
-    if (tree && tree->first_kept() > last_good)
+    const auto committed = entry ? ledger::committed_before(*entry, secret) : std::nullopt;
+    if (committed && *committed > last_good)
       return true;
   }
 }

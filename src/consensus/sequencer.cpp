@@ -369,7 +369,7 @@ Result<void> Sequencer::open_term()
 
 Result<void> Sequencer::repair()
 {
-  auto opened = ledger::ChunkFiles::open(files_, ledger_directory_);
+  auto opened = ledger::ChunkFiles::open(files_, ledger_directory_, secret_);
   if (!opened)
     return std::unexpected(opened.error());
   const auto last = committed().seqno;
@@ -455,11 +455,6 @@ TxId Sequencer::committed() const
 {
   const std::lock_guard lock(mutex_);
   return committed_;
-}
-
-Seqno Sequencer::last_signed() const
-{
-  return committed().seqno;
 }
 
 std::uint64_t Sequencer::waiting() const

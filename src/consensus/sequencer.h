@@ -116,7 +116,6 @@ public:
   View view() const;
   bool can_write() const;
   TxId committed() const; ///< a signature transaction; 0.0 before the first
-  Seqno last_signed() const;
   std::uint64_t waiting() const;
   ViewHistory views() const;
   /// The id of the transaction at a seqno that this node has, executed or committed.

@@ -53,7 +53,7 @@ protected:
   {
     sequencer_.reset();
     store_ = std::make_unique<kv::Store>();
-    auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+    auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
     ASSERT_TRUE(chunks) << chunks.error().describe();
     auto replayed = replay(**chunks, secret_);
     ASSERT_TRUE(replayed) << replayed.error().describe();
@@ -271,7 +271,7 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
   sequencer_.reset();
   std::uint64_t offsets[9] = {0, 8};
   {
-    const auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+    const auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
     for (Seqno at = 1; at < 8; ++at)
       offsets[at + 1] = offsets[at] + (*chunks)->read(at)->size();
   }
@@ -284,7 +284,7 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
   };
   const auto refusal = [&]() -> std::string
   {
-    auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+    auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
     if (!chunks)
       return chunks.error().describe();
     const auto replayed = replay(**chunks, secret_);
@@ -309,7 +309,7 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
     damage(seqno, 1);
   }
   damage(7, 100);
-  const auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+  const auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
   const auto cut = replay(**chunks, secret_);
   ASSERT_TRUE(cut) << "the last batch cannot be told from a torn one";
   EXPECT_EQ(cut->cut_entries, 2U);
@@ -322,7 +322,7 @@ TEST_F(SequencerTest, OlderDurableStateThanTheLedgerIsRefused)
   std::optional<bool> outcome;
   ASSERT_TRUE(write("a", "1", outcome));
   sequencer_->step();
-  auto chunks = ledger::ChunkFiles::open(files_, "ledger");
+  auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
   const auto replayed = replay(**chunks, secret_);
   ASSERT_TRUE(replayed);
   EXPECT_FALSE(log_end(DurableState{}, *replayed));

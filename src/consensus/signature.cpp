@@ -30,18 +30,4 @@ signature_writes(const Signer& signer, TxId txid, const Digest& root, std::strin
   writes[std::string(ledger::tree_table)][key] = std::move(tree);
   return writes;
 }
-
-Result<Digest> stated_root(std::string_view value)
-{
-  boost::system::error_code error;
-  const auto json = boost::json::parse(value, error);
-  const auto* const object = error ? nullptr : json.if_object();
-  const auto* const root = object ? object->if_contains("root") : nullptr;
-  if (!root || !root->is_string())
-    return fail(ErrorCode::corrupt, "the signatures table has no root");
-  const auto bytes = base::from_hex(root->get_string());
-  if (!bytes)
-    return fail("the root in the signatures table is no digest", bytes.error());
-  return base::to_digest(*bytes);
-}
 }

@@ -14,8 +14,4 @@ namespace concordat::consensus
 /// @param tree as MerkleTree::serialise gives it
 kv::WriteSet
 signature_writes(const Signer& signer, TxId txid, const Digest& root, std::string tree, std::int64_t unix_seconds);
-
-/// The root that a signature transaction states.
-/// @param value of the signatures table
-Result<Digest> stated_root(std::string_view value);
 }

@@ -4,6 +4,7 @@
 #include "concordat/error.h"
 #include "ledger/chunk_format.h"
 #include "ledger/chunk_name.h"
+#include "ledger/secret.h"
 
 #include <cstdint>
 #include <memory>
@@ -31,7 +32,8 @@ struct ScannedChunk
   }
 
   /// What follows the last whole entry may be cut only if it was never acknowledged; Error::corrupt otherwise.
-  Result<void> check_tail() const;
+  /// @param secret of the ledger
+  Result<void> check_tail(const LedgerSecret& secret) const;
 };
 
 /// Walks the entries of an uncommitted chunk file.

@@ -119,7 +119,7 @@ private:
     {
       if (below(4) == 0)
         disk_.set_crash_after(below(10));
-      opened = ChunkFiles::open(disk_, "ledger");
+      opened = ChunkFiles::open(disk_, "ledger", secret);
       ASSERT_TRUE(opened || opened.error().code != ErrorCode::corrupt) << opened.error().describe();
       if (disk_.crashed())
       {
@@ -180,7 +180,7 @@ TEST(ChunksAfterACrash, WhateverOpenShowsSurvivesTheNextCrash)
     base::SimulatedFileSystem disk(seed);
     Seqno last = 0;
     {
-      auto chunks = ChunkFiles::open(disk, "ledger").value();
+      auto chunks = ChunkFiles::open(disk, "ledger", secret).value();
       for (Seqno seqno = 1; seqno <= 20; ++seqno)
       {
         const auto entry = encode_entry(secret, {2, seqno}, seqno % 7 == 0 ? chunk_after : 0, {}, {}, "text").bytes;
@@ -197,12 +197,12 @@ TEST(ChunksAfterACrash, WhateverOpenShowsSurvivesTheNextCrash)
       }
     }
     {
-      auto chunks = ChunkFiles::open(disk, "ledger");
+      auto chunks = ChunkFiles::open(disk, "ledger", secret);
       ASSERT_TRUE(chunks) << chunks.error().describe();
       last = (*chunks)->last();
     }
     disk.crash();
-    auto chunks = ChunkFiles::open(disk, "ledger");
+    auto chunks = ChunkFiles::open(disk, "ledger", secret);
     ASSERT_TRUE(chunks) << chunks.error().describe();
     EXPECT_EQ((*chunks)->last(), last);
     EXPECT_EQ(last, 11U);
@@ -214,7 +214,7 @@ TEST(ChunksAfterACrash, AFullDiskIsAnErrorThatTruncateMends)
   for (std::uint64_t after = 0; after < 4; ++after)
   {
     base::SimulatedFileSystem disk(after);
-    auto chunks = ChunkFiles::open(disk, "ledger").value();
+    auto chunks = ChunkFiles::open(disk, "ledger", secret).value();
     const auto entry = [](Seqno seqno, std::uint8_t flags = 0)
     { return encode_entry(secret, {2, seqno}, flags, {}, {}, "text").bytes; };
     ASSERT_TRUE(chunks->append({entry(1), entry(2, chunk_after)}));
@@ -228,7 +228,7 @@ TEST(ChunksAfterACrash, AFullDiskIsAnErrorThatTruncateMends)
     ASSERT_TRUE(chunks->append({entry(3, chunk_after), entry(4)}));
     ASSERT_TRUE(chunks->sync());
     disk.crash();
-    EXPECT_EQ(ChunkFiles::open(disk, "ledger").value()->last(), 4U);
+    EXPECT_EQ(ChunkFiles::open(disk, "ledger", secret).value()->last(), 4U);
   }
 }
 }

@@ -28,6 +28,7 @@ TEST_F(Chunks, ATornTailIsCutAtOpenAndSaid)
 TEST_F(Chunks, DamageBeforeAcknowledgedTransactionsIsNoTornTail)
 {
   TestService service;
+  secret = &service.secret;
   service.create();
   std::vector<Seqno> signatures;
   for (int batch = 0; batch < 3; ++batch)
@@ -55,6 +56,27 @@ TEST_F(Chunks, DamageBeforeAcknowledgedTransactionsIsNoTornTail)
     }
     at += service.entry(seqno).size();
   }
+}
+
+TEST_F(Chunks, OnlyASignatureUnderTheOwnSecretTellsDamageFromATornTail)
+{
+  TestService service;
+  service.create();
+  for (int batch = 0; batch < 3; ++batch)
+  {
+    service.write_something();
+    const auto seqno = service.next().seqno;
+    service.sign();
+    service.tree.flush(seqno);
+  }
+  auto damaged = service.chunk(1, service.entries.size(), false);
+  damaged[8 + service.entry(1).size()] = '\x7f';
+  files.put("ledger/ledger_1", damaged);
+  secret = &service.secret;
+  expect_refused(ErrorCode::corrupt, "entry 2 is damaged");
+  secret = &test_secret; // as if a value in the tail only looked like a signature
+  open();
+  EXPECT_EQ(chunks->last(), 1U);
 }
 
 TEST_F(Chunks, AFileWithoutAWholeEntryIsRemoved)

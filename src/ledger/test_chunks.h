@@ -29,7 +29,7 @@ protected:
   void open()
   {
     chunks.reset();
-    auto opened = ChunkFiles::open(files, "ledger");
+    auto opened = ChunkFiles::open(files, "ledger", *secret);
     ASSERT_TRUE(opened) << opened.error().describe();
     chunks = std::move(*opened);
   }
@@ -70,7 +70,7 @@ protected:
   void expect_refused(ErrorCode code, const std::string& naming)
   {
     const auto before = contents();
-    const auto opened = ChunkFiles::open(files, "ledger");
+    const auto opened = ChunkFiles::open(files, "ledger", *secret);
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, code);
     EXPECT_NE(opened.error().describe().find(naming), std::string::npos) << opened.error().describe();
@@ -85,6 +85,7 @@ protected:
   }
 
   MemoryFileSystem files;
+  const LedgerSecret* secret = &test_secret;
   std::unique_ptr<ChunkFiles> chunks;
 };
 }

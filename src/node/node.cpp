@@ -130,7 +130,7 @@ Result<void> Node::restore()
     return create_service();
   }
 
-  auto chunks = ledger::ChunkFiles::open(files_, configuration_.ledger_directory);
+  auto chunks = ledger::ChunkFiles::open(files_, configuration_.ledger_directory, identity_->ledger_secret);
   if (!chunks)
     return fail("cannot open the ledger", chunks.error());
   const auto& opened = (*chunks)->opened();
@@ -244,7 +244,7 @@ Result<void> Node::create_service()
   identity_.emplace(Identity::generate(configuration_.curve));
   if (auto saved = sealed_state_->save_identity(*identity_); !saved)
     return fail("cannot seal this node's identity", saved.error());
-  auto chunks = ledger::ChunkFiles::open(files_, configuration_.ledger_directory);
+  auto chunks = ledger::ChunkFiles::open(files_, configuration_.ledger_directory, identity_->ledger_secret);
   if (!chunks)
     return fail("cannot make the ledger directory", chunks.error());
   const auto certificates = make_certificates(configuration_, *identity_, addresses_, clock_.unix_seconds());

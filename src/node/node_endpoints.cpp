@@ -29,7 +29,7 @@ Response state(const Services& services)
 {
   const bool created = services.sequencer.committed().seqno != 0;
   return answer(json::object{
-      {"last_signed_seqno", services.sequencer.last_signed()},
+      {"last_signed_seqno", services.sequencer.committed().seqno},
       {"node_id", services.node_id},
       {"startup_seqno", 0},
       {"state", created ? "PartOfNetwork" : "Initialized"},

@@ -83,7 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   Seqno last = 0;
   {
-    const auto chunks = ledger::ChunkFiles::open(files, "ledger");
+    const auto chunks = ledger::ChunkFiles::open(files, "ledger", secret);
     if (!chunks)
       return 0;
     last = (*chunks)->last();
@@ -91,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // Opening leaves a directory that is sound, durable, and can be written on.
   files.crash();
-  auto again = ledger::ChunkFiles::open(files, "ledger");
+  auto again = ledger::ChunkFiles::open(files, "ledger", secret);
   require(again && (*again)->last() == last && (*again)->opened().cut_bytes == 0);
   const auto entry = ledger::encode_entry(secret, {2, last + 1}, ledger::chunk_after, {}, {}, {}).bytes;
   require((*again)->append({entry}).has_value());

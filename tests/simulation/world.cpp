@@ -144,7 +144,7 @@ std::optional<std::string> World::boot()
 
   if (auto made = files_.make_directory(sealed_directory); !made)
     return failed(made.error());
-  auto chunks = ledger::ChunkFiles::open(files_, ledger_directory);
+  auto chunks = ledger::ChunkFiles::open(files_, ledger_directory, identity_.ledger_secret);
   if (!chunks)
     return failed(chunks.error());
   auto replayed = consensus::replay(**chunks, identity_.ledger_secret);
