@@ -101,7 +101,8 @@ ApiInfo ReconciliationApplication::info() const
 std::vector<Endpoint> ReconciliationApplication::endpoints()
 {
   const std::vector<AuthPolicy> known_callers{AuthPolicy::member_cert, AuthPolicy::user_cert};
-  const auto endpoint = [&](std::string method, std::string path, Mode mode, std::string_view description, Handler run)
+  const auto endpoint =
+      [&](std::string method, std::string path, Mode mode, boost::json::object description, Handler run)
   {
     Endpoint made;
     made.method = std::move(method);
@@ -109,21 +110,21 @@ std::vector<Endpoint> ReconciliationApplication::endpoints()
     made.mode = mode;
     made.policies = known_callers;
     made.handler = std::move(run);
-    made.openapi = operation(description);
+    made.openapi = std::move(description);
     return made;
   };
   return {
       endpoint(
-          "POST", "/ingest", Mode::read_write, ingest_operation,
+          "POST", "/ingest", Mode::read_write, ingest_operation(),
           [this](Context& context) { return ingest(context, parse_json); }),
       endpoint(
-          "POST", "/csv/ingest", Mode::read_write, csv_ingest_operation,
+          "POST", "/csv/ingest", Mode::read_write, csv_ingest_operation(),
           [this](Context& context) { return ingest(context, parse_csv); }),
       endpoint(
-          "GET", "/report", Mode::read_only, report_operation,
+          "GET", "/report", Mode::read_only, report_operation(),
           [this](Context& context) { return report_all(context); }),
       endpoint(
-          "GET", "/report/{id}", Mode::read_only, report_record_operation,
+          "GET", "/report/{id}", Mode::read_only, report_record_operation(),
           [this](Context& context) { return report_one(context); }),
   };
 }

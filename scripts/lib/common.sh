@@ -26,18 +26,26 @@ build_packages=(
   libssl-dev libboost1.81-dev libsimdjson-dev libabsl-dev libspdlog-dev libfmt-dev libcli11-dev libmimalloc-dev libgtest-dev
   libgmock-dev librapidcheck-dev libbenchmark-dev cargo-web rustc-web protobuf-compiler)
 test_packages=(clang-19 libclang-rt-19-dev lld-19 python3 python3-pytest python3-cryptography python3-cbor2 openssl)
+lint_packages=(clang-format-19 python3 python3-pytest)
 demo_packages=(python3)
 bench_packages=(postgresql-15 postgresql-client-15 python3 python3-cryptography)
 
 # Lets the compiler cache serve every checkout on the machine.
 export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 
+# configure PRESET [OPTION...]
+configure() {
+  local preset=$1
+  shift
+  cmake --preset "$preset" -S "$root" "$@" >"$root/build/$preset.configure.log" 2>&1 ||
+    { cat "$root/build/$preset.configure.log" >&2; die "configuring failed"; }
+}
+
 # build PRESET TARGET...: configures when needed and builds.
 build() {
   local preset=$1
   shift
   say "building ($preset)"
-  cmake --preset "$preset" -S "$root" >"$root/build/$preset.configure.log" 2>&1 ||
-    { cat "$root/build/$preset.configure.log" >&2; die "configuring failed"; }
+  configure "$preset"
   cmake --build "$root/build/$preset" --target "$@"
 }

@@ -50,6 +50,7 @@ Result<ChildProcess> ChildProcess::start(
   if (log < 0)
     return fail(ErrorCode::io, "cannot open " + log_file + ": " + std::strerror(errno));
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (const auto& argument : arguments)
     pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);

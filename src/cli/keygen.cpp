@@ -91,6 +91,7 @@ Attempt<std::vector<std::string>> generate_keys(const KeygenOptions& options)
   if (auto written = write_all(files, options.force); !written)
     return std::unexpected(written.error());
   std::vector<std::string> paths;
+  paths.reserve(files.size());
   for (const auto& file : files)
     paths.push_back(file.path);
   return paths;

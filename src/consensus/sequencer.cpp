@@ -287,7 +287,7 @@ void Sequencer::finish(Batch& batch)
   pass_barriers();
 }
 
-void Sequencer::fail_all(std::vector<std::shared_ptr<Waiting>> waiting, const Error& error)
+void Sequencer::fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, const Error& error)
 {
   waiting_count_.fetch_sub(waiting.size(), std::memory_order_relaxed);
   const Result<void> outcome = std::unexpected(refused_while_broken(error));
@@ -303,7 +303,7 @@ void Sequencer::fail_all(std::vector<std::shared_ptr<Waiting>> waiting, const Er
     barrier.second(outcome);
 }
 
-void Sequencer::break_down(Batch batch, Error error)
+void Sequencer::break_down(Batch batch, const Error& error)
 {
   spdlog::error("writes stop: {}", error.describe());
   auto lost = std::move(batch.transactions);
@@ -314,7 +314,7 @@ void Sequencer::break_down(Batch batch, Error error)
     queue_.clear();
   }
   engine_.reset();
-  fail_all(std::move(lost), error);
+  fail_all(lost, error);
   next_repair_ = clock_.steady() + options_.repair_interval;
 }
 

@@ -137,8 +137,8 @@ private:
   Result<void> persist(const Ready& round, const Batch* batch);
   void finish(Batch& batch);
   void pass_barriers();
-  void fail_all(std::vector<std::shared_ptr<Waiting>> waiting, const Error& error);
-  void break_down(Batch batch, Error error);
+  void fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, const Error& error);
+  void break_down(Batch batch, const Error& error);
   Result<void> repair();
   Result<void> elect();
 

@@ -51,7 +51,7 @@ class SessionSlot
 {
 public:
   /// @return nothing when the hard cap is reached (http-api.md §4.2)
-  static std::optional<SessionSlot> take(std::shared_ptr<InterfaceState> interface)
+  static std::optional<SessionSlot> take(const std::shared_ptr<InterfaceState>& interface)
   {
     const auto before = interface->active.fetch_add(1);
     SessionSlot slot(interface, before >= interface->limits.max_open_sessions_soft);

@@ -3,12 +3,10 @@
 #include "base/check.h"
 #include "http/chunked_body.h"
 #include "http/head_guard.h"
+#include "http/head_parser.h"
 #include "http/target.h"
 
-#include <boost/beast/http/basic_parser.hpp>
-
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <utility>
 
@@ -31,14 +29,6 @@ bool equals_ignoring_case(std::string_view left, std::string_view right)
   return beast::iequals({left.data(), left.size()}, {right.data(), right.size()});
 }
 
-std::string lower_case(std::string_view text)
-{
-  std::string out(text);
-  for (char& c : out)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
-
 /// Origin, absolute and asterisk form (RFC 9112 §3.2), or the authority of a CONNECT.
 bool is_target(std::string_view method, std::string_view target)
 {
@@ -49,13 +39,12 @@ bool is_target(std::string_view method, std::string_view target)
 }
 
 /// One message; Beast's parsers cannot be used twice.
-class Message final : public beast::http::basic_parser<true>
+class Message final : public HeadParser<true>
 {
 public:
   explicit Message(std::uint64_t max_body_size)
   {
     body_limit(max_body_size);
-    header_limit(std::numeric_limits<std::uint32_t>::max());
   }
 
   Request request;
@@ -82,8 +71,6 @@ private:
     }
   }
 
-  void on_response_impl(int, beast::string_view, int, beast::error_code&) override {}
-
   void on_field_impl(
       beast::http::field name, beast::string_view text, beast::string_view value, beast::error_code& ec) override
   {
@@ -97,20 +84,6 @@ private:
       expects_continue = equals_ignoring_case(view_of(value), "100-continue");
     request.headers.emplace_back(lower_case(view_of(text)), std::string(view_of(value)));
   }
-
-  // Beast reads heads only.
-  void on_header_impl(beast::error_code&) override {}
-  void on_body_init_impl(const boost::optional<std::uint64_t>&, beast::error_code&) override {}
-  std::size_t on_body_impl(beast::string_view, beast::error_code&) override
-  {
-    return 0;
-  }
-  void on_chunk_header_impl(std::uint64_t, beast::string_view, beast::error_code&) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view, beast::error_code&) override
-  {
-    return 0;
-  }
-  void on_finish_impl(beast::error_code&) override {}
 };
 
 std::string printable(std::string_view bytes)

@@ -1,8 +1,7 @@
 #include "http/response_parser.h"
 
 #include "http/chunked_body.h"
-
-#include <boost/beast/http/basic_parser.hpp>
+#include "http/head_parser.h"
 
 #include <algorithm>
 #include <limits>
@@ -18,22 +17,18 @@ using beast::http::error;
 
 using Options = ResponseParser::Options;
 
-/// A head; bodies are taken apart below.
-class Head final : public beast::http::basic_parser<false>
+class Head final : public HeadParser<false>
 {
 public:
   explicit Head(const Options& options)
   {
     skip(options.is_head);
-    header_limit(std::numeric_limits<std::uint32_t>::max());
     body_limit(boost::none);
   }
 
   Response response;
 
 private:
-  void on_request_impl(beast::http::verb, beast::string_view, beast::string_view, int, beast::error_code&) override {}
-
   void on_response_impl(int status, beast::string_view, int, beast::error_code&) override
   {
     response.status = status;
@@ -45,24 +40,8 @@ private:
     // A coding that is not undone here would be taken for the body.
     if (name == beast::http::field::transfer_encoding && !beast::iequals(value, "chunked"))
       ec = beast::http::error::bad_transfer_encoding;
-    std::string lower(text.data(), text.size());
-    for (char& c : lower)
-      c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    response.headers.emplace_back(std::move(lower), std::string(value.data(), value.size()));
+    response.headers.emplace_back(lower_case({text.data(), text.size()}), std::string(value.data(), value.size()));
   }
-
-  void on_header_impl(beast::error_code&) override {}
-  void on_body_init_impl(const boost::optional<std::uint64_t>&, beast::error_code&) override {}
-  std::size_t on_body_impl(beast::string_view, beast::error_code&) override
-  {
-    return 0;
-  }
-  void on_chunk_header_impl(std::uint64_t, beast::string_view, beast::error_code&) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view, beast::error_code&) override
-  {
-    return 0;
-  }
-  void on_finish_impl(beast::error_code&) override {}
 };
 }
 

@@ -69,7 +69,7 @@ BIO* new_socket_bio(int socket)
   BIO* const bio = method() != nullptr ? BIO_new(method()) : nullptr;
   if (bio != nullptr)
   {
-    BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket)));
+    BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket))); // NOLINT(performance-no-int-to-ptr)
     BIO_set_init(bio, 1);
   }
   return bio;

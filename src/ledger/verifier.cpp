@@ -207,7 +207,7 @@ private:
       positions_so_far_.push_back(static_cast<std::uint32_t>(at));
     if (table_ == 0 || table_differs_)
       return;
-    constexpr std::size_t block = 64 * 1024;
+    constexpr std::size_t block = std::size_t{64} << 10;
     if (positions_.empty())
     {
       auto bytes = file_->read_at(positions_at_, block);

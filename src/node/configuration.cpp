@@ -248,7 +248,7 @@ Result<void> read_interfaces(const json::object& network, Section file, Configur
       {
         try
         {
-          const std::regex check(expression);
+          (void)std::regex(expression);
         }
         catch (const std::regex_error&)
         {

@@ -87,9 +87,8 @@ int run(node::Configuration configuration, std::unique_ptr<Application> applicat
   spdlog::info("stopping on signal {}", signal);
   return 0;
 }
-}
 
-int main(int argc, char** argv)
+int start(int argc, char** argv)
 {
   CLI::App options("concordatd: a node of a confidential consortium network");
   std::string path;
@@ -128,4 +127,18 @@ int main(int argc, char** argv)
     return 0;
   }
   return run(std::move(*configuration), std::move(*application));
+}
+}
+
+int main(int argc, char** argv)
+{
+  try
+  {
+    return start(argc, argv);
+  }
+  catch (const std::exception& error)
+  {
+    std::fprintf(stderr, "concordatd: %s\n", error.what());
+    return 1;
+  }
 }
