@@ -95,6 +95,8 @@ Attempt<std::string> find_node_binary(const SandboxOptions& options)
 bool port_is_free(unsigned port)
 {
   const int socket_file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket_file < 0)
+    return false;
   const int on = 1;
   setsockopt(socket_file, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in address{};
@@ -199,7 +201,7 @@ wait_until_ready(const Workspace& workspace, ChildProcess& node, Signals& signal
   {
     if (const auto how = node.ended())
       return std::unexpected(node_failed(workspace, *how));
-    const auto address = read_address(workspace);
+    auto address = read_address(workspace);
     if (address && is_ready(workspace, *address))
       return address;
     if (signals.wait(50ms))

@@ -18,7 +18,7 @@ void append_row(std::string& body, std::string_view raw)
     body += '\n';
 }
 
-class CsvSplitter : public Splitter
+class CsvSplitter final : public Splitter
 {
 public:
   CsvSplitter(std::string_view text, PartLimits limits, std::uint64_t total)

@@ -8,7 +8,7 @@ namespace concordat::kv
 {
 /// Bytes of a page unless one entry alone needs more: an odd number of cache lines, so that the headers of all pages
 /// do not compete for the same few places in the caches.
-constexpr std::size_t page_bytes = 33 * 64;
+constexpr std::size_t page_bytes = std::size_t{33} * 64;
 
 /// What leaves and inner pages have in common: one allocation that starts with a 16-byte header, goes on with an array
 /// of slots in key order that grows upwards, and ends with a heap of bytes that grows downwards.

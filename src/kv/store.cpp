@@ -130,7 +130,7 @@ Seqno Store::head_seqno() const
   return head_seqno_.load(std::memory_order_acquire);
 }
 
-void Store::reset(Snapshot state, const std::function<void()>& while_locked)
+void Store::reset(const Snapshot& state, const std::function<void()>& while_locked)
 {
   auto renewed = std::make_shared<State>(*state);
   renewed->lineage_ = new_lineage();

@@ -157,7 +157,7 @@ public:
   /// given up. Transactions that began before get Error::conflict from `commit`, whatever they read: seqnos are given
   /// out anew.
   /// @param while_locked called under the lock, after the change
-  void reset(Snapshot state, const std::function<void()>& while_locked = {});
+  void reset(const Snapshot& state, const std::function<void()>& while_locked = {});
 
 private:
   /// Makes `snapshot` what `begin` starts from.
