@@ -318,8 +318,8 @@ void Connection::continue_later()
       });
 }
 
-/// Does what can be done without waiting, then waits for exactly one thing: the handler, room in the socket, another
-/// turn, or more from the client.
+/// Does what can be done without waiting, then waits for exactly one thing: the handler, its turn to send, room in the
+/// socket, another turn, or more from the client.
 void Connection::advance()
 {
   while ((phase_ == Phase::handshake || phase_ == Phase::open) && !writing_ && advance_once())
@@ -362,12 +362,23 @@ bool Connection::advance_once()
     }
     return true;
   }
-  if (!flush())
+  if (sent_ < tls_.output().size())
+  {
+    if (!std::exchange(send_due_, true))
+      worker_.send_soon(shared_from_this());
     return false;
+  }
   if (peer_done_)
     close();
   else
     receive();
   return false;
+}
+
+void Connection::send()
+{
+  send_due_ = false;
+  if (flush())
+    advance();
 }
 }

@@ -38,6 +38,7 @@ public:
 
   void start();
   void answer(Mailbox::Answer answer);
+  void send();
   void check_time(Clock::time_point now);
   void close();
 
@@ -88,6 +89,7 @@ private:
   bool closing_ = false;   ///< no request is taken any more; linger once everything is sent
   bool peer_done_ = false; ///< the client said that nothing more will come
   bool receiving_ = false; ///< waiting for more from the client
+  bool send_due_ = false;  ///< waiting for `send`
   bool writing_ = false;   ///< waiting until the socket takes more
   bool buffers_held_ = true;
   bool is_head_ = false;

@@ -7,7 +7,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
-#include <vector>
+#include <utility>
 
 namespace concordat::http
 {
@@ -69,6 +69,19 @@ void Worker::adopt(Socket socket, SessionSlot slot)
 void Worker::forget(std::uint64_t connection)
 {
   connections_.erase(connection);
+}
+
+void Worker::send_soon(std::shared_ptr<Connection> connection)
+{
+  sending_soon_.push_back(std::move(connection));
+  if (sending_soon_.size() == 1)
+    boost::asio::post(
+        io_,
+        [this]
+        {
+          for (const auto& one : std::exchange(sending_soon_, {}))
+            one->send();
+        });
 }
 
 void Worker::deliver()

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 namespace concordat::http
 {
@@ -50,6 +51,9 @@ public:
     return mailbox_;
   }
   void forget(std::uint64_t connection);
+  /// Has the connection send what it has, after everything that can be done now for this and other connections:
+  /// answers that leave together wake their clients together.
+  void send_soon(std::shared_ptr<Connection> connection);
 
   /// Room that connections share, because none needs it longer than a call.
   std::array<char, 64 << 10> received;
@@ -66,6 +70,7 @@ private:
   Timer timer_{io_};
   std::shared_ptr<Mailbox> mailbox_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
+  std::vector<std::shared_ptr<Connection>> sending_soon_;
   std::thread thread_;
 };
 }
