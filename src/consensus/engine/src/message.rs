@@ -5,10 +5,9 @@ use std::os::raw::c_void;
 
 use prost::Message as _;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
-use raft::{RawNode, StateRole};
+use raft::{RawNode, StateRole, Storage};
 
 use crate::abi::{refuse, CEntry, Code, Refusal, Visit, DESCRIPTOR_SIZE, KIND_BATCH, KIND_EMPTY};
-use crate::storage::LogStorage;
 
 /// A message holds entries of at most `MAX_ENTRY_BYTES` (and one more), so anything much larger is none of ours.
 pub const MAX_ENTRY_BYTES: u64 = 256 << 10;
@@ -183,7 +182,7 @@ fn check_form(message: &Message) -> Result<(), Refusal> {
 }
 
 /// Checks a well-formed message against what this node knows, before the raft crate acts on it.
-pub fn admit(node: &RawNode<LogStorage>, message: &Message) -> Result<(), Refusal> {
+pub fn admit<S: Storage>(node: &RawNode<S>, message: &Message) -> Result<(), Refusal> {
     use MessageType::*;
     let raft = &node.raft;
     if message.to != raft.id {
