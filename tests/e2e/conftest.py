@@ -1,5 +1,6 @@
-import random
 import os
+import random
+import signal
 
 import pytest
 
@@ -9,6 +10,8 @@ SEED = int(os.environ.get("CONCORDAT_SEED") or random.SystemRandom().randrange(1
 
 
 def pytest_configure(config):
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "long: kills a loaded node many times (CONCORDAT_KILLS says how often)")
     for program in (DAEMON, TOOL):
         if not program.exists():
