@@ -17,7 +17,6 @@ constexpr std::array<std::int8_t, 256> reverse_table(std::string_view digits)
 }
 
 constexpr auto base64_values = reverse_table(base64_digits);
-
 }
 
 int hex_value(char c)

@@ -1,10 +1,11 @@
 #include "base/log.h"
 
+#include "base/lower_case.h"
+
 #include <spdlog/pattern_formatter.h>
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
-#include <cctype>
 
 namespace concordat::base
 {
@@ -30,7 +31,7 @@ public:
 Result<void> start_log(const std::string& level, LogFormat format)
 {
   std::string lower = level;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  make_lower_case(lower);
   const std::pair<const char*, spdlog::level::level_enum> levels[] = {
       {"trace", spdlog::level::trace},
       {"debug", spdlog::level::debug},

@@ -1,21 +1,24 @@
 #pragma once
 
+#include "base/lower_case.h"
+
 #include <boost/beast/http/basic_parser.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <string_view>
+#include <utility>
 
 namespace concordat::http
 {
-inline std::string lower_case(std::string_view text)
+/// A header as it is kept: the name in small letters.
+inline std::pair<std::string, std::string> kept_header(boost::beast::string_view name, boost::beast::string_view value)
 {
-  std::string out(text);
-  for (char& c : out)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
+  std::pair<std::string, std::string> header{
+      std::string(name.data(), name.size()), std::string(value.data(), value.size())};
+  base::make_lower_case(header.first);
+  return header;
 }
 
 /// Beast's parser with all but the head left out: limits of heads are watched elsewhere, and bodies are taken apart by

@@ -82,7 +82,7 @@ private:
     }
     if (name == beast::http::field::expect && !http_1_0)
       expects_continue = equals_ignoring_case(view_of(value), "100-continue");
-    request.headers.emplace_back(lower_case(view_of(text)), std::string(view_of(value)));
+    request.headers.push_back(kept_header(text, value));
   }
 };
 

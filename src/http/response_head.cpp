@@ -1,5 +1,7 @@
 #include "http/response_head.h"
 
+#include "base/lower_case.h"
+
 #include <boost/beast/http/status.hpp>
 
 #include <algorithm>
@@ -57,9 +59,7 @@ void append_response_head(std::string& out, const Response& response, const Head
     if (!is_token(name))
       continue;
     lower.assign(name);
-    std::transform(
-        lower.begin(), lower.end(), lower.begin(),
-        [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    base::make_lower_case(lower);
     if (!is_framing(lower))
       append_header(out, lower, value);
   }

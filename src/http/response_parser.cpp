@@ -40,7 +40,7 @@ private:
     // A coding that is not undone here would be taken for the body.
     if (name == beast::http::field::transfer_encoding && !beast::iequals(value, "chunked"))
       ec = beast::http::error::bad_transfer_encoding;
-    response.headers.emplace_back(lower_case({text.data(), text.size()}), std::string(value.data(), value.size()));
+    response.headers.push_back(kept_header(text, value));
   }
 };
 }

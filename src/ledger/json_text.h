@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,9 @@
 
 namespace concordat::ledger
 {
+/// Of a certificate's text; far above what anyone issues.
+inline constexpr std::size_t max_cert = std::size_t{64} << 10;
+
 /// Parses a JSON object of any origin; Error::corrupt for anything else.
 Result<boost::json::object> parse_object(std::string_view text);
 

@@ -14,7 +14,6 @@ namespace
 constexpr std::string_view nodes_table = "public:ccf.gov.nodes.info";
 constexpr std::string_view node_certs_table = "public:ccf.gov.nodes.endorsed_certificates";
 constexpr std::string_view service_table = "public:ccf.gov.service.info";
-constexpr std::size_t max_cert = std::size_t{64} << 10;
 constexpr std::size_t max_status = 64;
 /// The tree forgets leaves in steps of this: the root is all that is asked of it.
 constexpr std::uint64_t flush_every = 1024;

@@ -15,7 +15,6 @@ namespace
 constexpr std::size_t max_receipt = std::size_t{1} << 20;
 constexpr std::size_t max_proof = 64; ///< seqnos have 63 bits
 constexpr std::size_t max_endorsements = 32;
-constexpr std::size_t max_cert = std::size_t{64} << 10;
 constexpr std::size_t max_signature = 1024;
 constexpr std::size_t max_evidence = 1024;
 

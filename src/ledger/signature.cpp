@@ -6,7 +6,6 @@ namespace concordat::ledger
 {
 namespace
 {
-constexpr std::size_t max_cert = std::size_t{64} << 10;
 constexpr std::size_t max_signature = 1024;
 const std::string unused_nonce(64, '0');
 

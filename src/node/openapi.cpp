@@ -1,11 +1,9 @@
 #include "node/openapi.h"
 
+#include "base/lower_case.h"
 #include "node/callers.h"
 
 #include <boost/json.hpp>
-
-#include <algorithm>
-#include <cctype>
 
 namespace concordat::node
 {
@@ -16,7 +14,7 @@ namespace json = boost::json;
 std::string lower(std::string_view text)
 {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  base::make_lower_case(out);
   return out;
 }
 
