@@ -26,7 +26,7 @@ build_packages=(
   libssl-dev libboost1.81-dev libsimdjson-dev libabsl-dev libspdlog-dev libfmt-dev libcli11-dev libmimalloc-dev libgtest-dev
   libgmock-dev librapidcheck-dev libbenchmark-dev cargo-web rustc-web protobuf-compiler)
 test_packages=(clang-19 libclang-rt-19-dev lld-19 python3 python3-pytest python3-cryptography python3-cbor2 openssl)
-lint_packages=(clang-format-19 python3 python3-pytest)
+lint_packages=(clang-19 clang-format-19 python3 python3-pytest)
 demo_packages=(python3)
 bench_packages=(postgresql-15 postgresql-client-15 python3 python3-cryptography)
 

@@ -1,9 +1,9 @@
 #include "kv/page_memory.h"
 
 #include "base/check.h"
+#include "base/mutex.h"
 
 #include <cstdlib>
-#include <mutex>
 #include <sys/mman.h>
 #include <utility>
 
@@ -29,19 +29,19 @@ class Central
 public:
   Free* take()
   {
-    const std::lock_guard lock(mutex_);
+    const base::LockGuard lock(mutex_);
     if (!bundles_)
       return cut();
     return std::exchange(bundles_, bundles_->bundle);
   }
   void give(Free* bundle)
   {
-    const std::lock_guard lock(mutex_);
+    const base::LockGuard lock(mutex_);
     bundle->bundle = std::exchange(bundles_, bundle);
   }
 
 private:
-  Free* cut()
+  Free* cut() REQUIRES(mutex_)
   {
     if (static_cast<std::size_t>(end_ - at_) < bundle_pages * page_bytes)
       add_region();
@@ -50,7 +50,7 @@ private:
       bundle = new (at_) Free{bundle, nullptr, i};
     return bundle;
   }
-  void add_region()
+  void add_region() REQUIRES(mutex_)
   {
     void* const memory =
         mmap(nullptr, region_bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -62,10 +62,10 @@ private:
     madvise(at_, region_bytes, MADV_HUGEPAGE);
   }
 
-  std::mutex mutex_;
-  Free* bundles_ = nullptr;
-  char* at_ = nullptr;
-  char* end_ = nullptr;
+  base::Mutex mutex_;
+  Free* bundles_ GUARDED_BY(mutex_) = nullptr;
+  char* at_ GUARDED_BY(mutex_) = nullptr;
+  char* end_ GUARDED_BY(mutex_) = nullptr;
 };
 
 Central& central()
