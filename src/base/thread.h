@@ -1,0 +1,16 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace concordat::base
+{
+/// Starts a thread that must not die unnoticed: an exception that leaves `body` ends the process with a message that
+/// names the thread, because a node that has lost one of its threads would hang instead of failing.
+/// @param name  what the log and the debugger call it, 15 characters at most
+std::thread start_thread(std::string name, std::function<void()> body);
+
+/// Ends the process with a message about what failed in the thread that calls. Inside a `catch` block only.
+[[noreturn]] void thread_died(const std::string& name);
+}
