@@ -23,6 +23,11 @@ std::unexpected<Error> failed(const char* what, const Path& path, int number)
   return fail(code, std::string(what) + " '" + path + "': " + std::strerror(number));
 }
 
+std::string kind_of(mode_t mode)
+{
+  return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
 class RealFile : public File
 {
 public:
@@ -134,10 +139,17 @@ Result<std::unique_ptr<File>> RealFileSystem::open(const Path& path, OpenMode mo
   const int flags = mode == OpenMode::read       ? O_RDONLY
                   : mode == OpenMode::read_write ? O_RDWR
                                                  : O_RDWR | O_CREAT | O_EXCL;
-  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
+  // A pipe would be waited for, and a terminal taken as the process's own, before anything could be said about them.
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
   if (descriptor < 0)
     return failed(mode == OpenMode::create ? "cannot create" : "cannot open", path, errno);
-  return std::make_unique<RealFile>(descriptor, path);
+  auto file = std::make_unique<RealFile>(descriptor, path);
+  struct stat status = {};
+  if (::fstat(descriptor, &status) != 0)
+    return failed("cannot get the kind of", path, errno);
+  if (!S_ISREG(status.st_mode))
+    return fail(ErrorCode::invalid, "cannot open '" + path + "': it is " + kind_of(status.st_mode) + ", not a file");
+  return file;
 }
 
 Result<std::vector<std::string>> RealFileSystem::list(const Path& directory) const

@@ -58,6 +58,8 @@ public:
 };
 
 /// The disk of the machine. Files are created with mode 0600, directories with 0700.
+/// Opens files and links to files; a pipe, device, socket or directory is Error::invalid, and never waited for: names
+/// in a directory are the choice of whoever owns the disk.
 class RealFileSystem : public FileSystem
 {
 public:

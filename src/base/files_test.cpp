@@ -1,0 +1,103 @@
+#include "base/files.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace concordat::base
+{
+namespace
+{
+class RealFiles : public testing::Test
+{
+protected:
+  RealFiles()
+  {
+    std::string name = testing::TempDir() + "files_test_XXXXXX";
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    directory = name;
+  }
+  ~RealFiles() override
+  {
+    std::filesystem::remove_all(directory);
+  }
+  Path at(std::string_view name) const
+  {
+    return join(directory, name);
+  }
+  void expect_refused(const Path& path, const std::string& kind)
+  {
+    for (const auto mode : {OpenMode::read, OpenMode::read_write})
+    {
+      const auto opened = files.open(path, mode);
+      ASSERT_FALSE(opened) << path;
+      EXPECT_NE(opened.error().message.find(kind), std::string::npos) << opened.error().message;
+    }
+    EXPECT_FALSE(files.read(path)) << path;
+  }
+
+  RealFileSystem files;
+  Path directory;
+};
+
+TEST_F(RealFiles, AFileIsReadAlsoThroughALink)
+{
+  ASSERT_TRUE(files.replace(at("file"), "content"));
+  ASSERT_EQ(::symlink("file", at("link").c_str()), 0);
+  EXPECT_EQ(files.read(at("link")).value(), "content");
+}
+
+TEST_F(RealFiles, APipeIsRefusedAndNotWaitedFor)
+{
+  ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+  ASSERT_EQ(::symlink("pipe", at("link").c_str()), 0);
+  expect_refused(at("pipe"), "a pipe");
+  expect_refused(at("link"), "a pipe");
+}
+
+TEST_F(RealFiles, ADeviceIsRefusedAlsoThroughALink)
+{
+  for (const auto* device : {"/dev/zero", "/dev/null"})
+  {
+    const auto link = at(std::string("link_to_") + (device + 5));
+    ASSERT_EQ(::symlink(device, link.c_str()), 0);
+    expect_refused(link, "a device");
+  }
+}
+
+TEST_F(RealFiles, ADirectoryIsRefused)
+{
+  ASSERT_TRUE(files.make_directory(at("inner")));
+  EXPECT_FALSE(files.open(at("inner"), OpenMode::read));
+  EXPECT_FALSE(files.open(at("inner"), OpenMode::read_write));
+  EXPECT_FALSE(files.read(at("inner")));
+}
+
+TEST_F(RealFiles, ASocketIsRefused)
+{
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(at("s").size(), sizeof(address.sun_path));
+  at("s").copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_FALSE(files.open(at("s"), OpenMode::read));
+  ::close(socket);
+}
+
+TEST_F(RealFiles, AFileLargerThanTheLimitIsNotRead)
+{
+  ASSERT_TRUE(files.replace(at("file"), "12345"));
+  EXPECT_EQ(files.read(at("file"), 5).value(), "12345");
+  const auto read = files.read(at("file"), 4);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, ErrorCode::limit);
+}
+}
+}
