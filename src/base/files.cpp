@@ -28,6 +28,14 @@ std::string kind_of(mode_t mode)
   return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
 }
 
+/// What a signal interrupted is done again: nothing of it has happened.
+template <typename Call> auto retried(const Call& call)
+{
+  for (;;)
+    if (const auto outcome = call(); outcome >= 0 || errno != EINTR)
+      return outcome;
+}
+
 class RealFile : public File
 {
 public:
@@ -45,9 +53,8 @@ public:
     std::size_t done = 0;
     while (done < size)
     {
-      const auto count = ::pread(descriptor_, bytes.data() + done, size - done, static_cast<off_t>(offset + done));
-      if (count < 0 && errno == EINTR)
-        continue;
+      const auto count = retried(
+          [&] { return ::pread(descriptor_, bytes.data() + done, size - done, static_cast<off_t>(offset + done)); });
       if (count < 0)
         return failed("cannot read", path_, errno);
       if (count == 0)
@@ -62,11 +69,11 @@ public:
   {
     while (!bytes.empty())
     {
-      const auto count = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (count < 0 && errno == EINTR)
-        continue;
-      if (count < 0)
-        return failed("cannot write", path_, errno);
+      const auto count =
+          retried([&] { return ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+      // Trying for ever where nothing is taken would hang whoever waits for this write.
+      if (count <= 0)
+        return failed("cannot write", path_, count < 0 ? errno : EIO);
       offset += static_cast<std::uint64_t>(count);
       bytes.remove_prefix(static_cast<std::size_t>(count));
     }
@@ -75,7 +82,7 @@ public:
 
   Result<void> truncate(std::uint64_t size) override
   {
-    if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0)
+    if (retried([&] { return ::ftruncate(descriptor_, static_cast<off_t>(size)); }) != 0)
       return failed("cannot truncate", path_, errno);
     return {};
   }
@@ -90,7 +97,7 @@ public:
 
   Result<void> sync() override
   {
-    if (::fdatasync(descriptor_) != 0)
+    if (retried([&] { return ::fdatasync(descriptor_); }) != 0)
       return failed("cannot sync", path_, errno);
     return {};
   }
@@ -140,7 +147,7 @@ Result<std::unique_ptr<File>> RealFileSystem::open(const Path& path, OpenMode mo
                   : mode == OpenMode::read_write ? O_RDWR
                                                  : O_RDWR | O_CREAT | O_EXCL;
   // A pipe would be waited for, and a terminal taken as the process's own, before anything could be said about them.
-  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+  const int descriptor = retried([&] { return ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600); });
   if (descriptor < 0)
     return failed(mode == OpenMode::create ? "cannot create" : "cannot open", path, errno);
   auto file = std::make_unique<RealFile>(descriptor, path);
@@ -198,10 +205,10 @@ Result<void> RealFileSystem::make_directory(const Path& path)
 
 Result<void> RealFileSystem::sync_directory(const Path& directory)
 {
-  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int descriptor = retried([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (descriptor < 0)
     return failed("cannot open the directory", directory, errno);
-  const int outcome = ::fsync(descriptor);
+  const int outcome = retried([&] { return ::fsync(descriptor); });
   const int number = errno;
   ::close(descriptor);
   if (outcome != 0)
