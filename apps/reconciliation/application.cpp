@@ -102,29 +102,30 @@ std::vector<Endpoint> ReconciliationApplication::endpoints()
 {
   const std::vector<AuthPolicy> known_callers{AuthPolicy::member_cert, AuthPolicy::user_cert};
   const auto endpoint =
-      [&](std::string method, std::string path, Mode mode, boost::json::object description, Handler run)
+      [&](std::string method, std::string path, Mode mode, Place place, boost::json::object description, Handler run)
   {
     Endpoint made;
     made.method = std::move(method);
     made.path = std::move(path);
     made.mode = mode;
     made.policies = known_callers;
+    made.place = place;
     made.handler = std::move(run);
     made.openapi = std::move(description);
     return made;
   };
   return {
       endpoint(
-          "POST", "/ingest", Mode::read_write, ingest_operation(),
+          "POST", "/ingest", Mode::read_write, Place::io_thread, ingest_operation(),
           [this](Context& context) { return ingest(context, parse_json); }),
       endpoint(
-          "POST", "/csv/ingest", Mode::read_write, csv_ingest_operation(),
+          "POST", "/csv/ingest", Mode::read_write, Place::io_thread, csv_ingest_operation(),
           [this](Context& context) { return ingest(context, parse_csv); }),
       endpoint(
-          "GET", "/report", Mode::read_only, report_operation(),
+          "GET", "/report", Mode::read_only, Place::pool, report_operation(),
           [this](Context& context) { return report_all(context); }),
       endpoint(
-          "GET", "/report/{id}", Mode::read_only, report_record_operation(),
+          "GET", "/report/{id}", Mode::read_only, Place::io_thread, report_record_operation(),
           [this](Context& context) { return report_one(context); }),
   };
 }
@@ -152,7 +153,7 @@ Response ReconciliationApplication::ingest(Context& context, Parser parse) const
               std::to_string(last + 1) + "; send that one first");
   }
 
-  const auto batch = parse(schema_, context.request().body);
+  const auto& batch = context.once<Parsed>([&] { return parse(schema_, context.request().body); });
   if (!batch)
     return failure(400, "InvalidInput", batch.error().message(), batch.error().rows());
 

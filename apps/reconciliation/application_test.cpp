@@ -49,6 +49,15 @@ void expect_reports(Service& service, const std::string& file)
 }
 }
 
+TEST(Ingest, DoesNotReadTheBodyAgainAfterAConflict)
+{
+  Service service;
+  service.conflicts = 2;
+  EXPECT_EQ(service.ingest(member("m0"), one("k", "v")).body, accepted);
+  EXPECT_EQ(service.ingest_csv(member("m0"), "lei,nace\nk2,v\n").body, accepted);
+  EXPECT_NE(content_of(service.report(member("m0"))).find("k2"), std::string::npos);
+}
+
 TEST(Samples, GiveTheReportsThatBelongToThem)
 {
   Service service;

@@ -99,7 +99,7 @@ class FakeContext : public Context
 {
 public:
   FakeContext(Request request, Caller caller, std::string id, std::shared_ptr<MapTransaction> transaction)
-      : request_(std::move(request)),
+      : request_(std::make_shared<Request>(std::move(request))),
         caller_(std::move(caller)),
         id_(std::move(id)),
         transaction_(std::move(transaction))
@@ -107,7 +107,7 @@ public:
   }
   const Request& request() const override
   {
-    return request_;
+    return *request_;
   }
   const Caller& caller() const override
   {
@@ -126,8 +126,26 @@ public:
     return *transaction_;
   }
 
+  /// As after a conflict. Whoever looks at the body once more finds it empty.
+  void begin_again(std::shared_ptr<MapTransaction> transaction)
+  {
+    if (!first_request_)
+      first_request_ = request_; // what was made of it points into its body
+    request_ = std::make_shared<Request>(*first_request_);
+    request_->body.clear();
+    transaction_ = std::move(transaction);
+  }
+
+protected:
+  std::shared_ptr<const void>& kept() override
+  {
+    return kept_;
+  }
+
 private:
-  Request request_;
+  std::shared_ptr<Request> first_request_;
+  std::shared_ptr<Request> request_;
+  std::shared_ptr<const void> kept_;
   Caller caller_;
   std::string id_;
   std::shared_ptr<MapTransaction> transaction_;
@@ -165,9 +183,15 @@ public:
         continue;
       request.method = method;
       request.path = path;
-      const auto transaction = std::make_shared<MapTransaction>(maps);
+      auto transaction = std::make_shared<MapTransaction>(maps);
       FakeContext context(std::move(request), caller, id, transaction);
       auto response = endpoint.handler(context);
+      for (int conflict = 0; conflict < conflicts; ++conflict)
+      {
+        transaction = std::make_shared<MapTransaction>(maps);
+        context.begin_again(transaction);
+        response = endpoint.handler(context);
+      }
       reads = transaction->reads;
       writes = transaction->writes;
       if (response.ok() && endpoint.mode == Mode::read_write)
@@ -199,8 +223,9 @@ public:
   }
 
   Maps maps;
-  int reads = 0;  ///< of the last call
-  int writes = 0; ///< of the last call
+  int reads = 0;     ///< of the last call
+  int writes = 0;    ///< of the last call
+  int conflicts = 0; ///< how often each call is run again
 
 private:
   std::unique_ptr<Application> application_;

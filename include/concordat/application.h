@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace concordat
@@ -42,6 +43,15 @@ enum class Mode
   read_write, ///< runs in a transaction that commits if the answer is 2xx; may run more than once
 };
 
+/// Which thread runs a handler. What takes longer than some tenths of a millisecond belongs on the pool: a thread that
+/// serves connections makes all of them wait meanwhile. Requests with large bodies go to the pool whatever is said
+/// here.
+enum class Place
+{
+  pool,      ///< behind a bounded queue in which callers take turns; the caller is told when it takes too long
+  io_thread, ///< at once, on the thread of the connection
+};
+
 /// Where a request goes that reaches a backup (http-api.md §2.6).
 enum class Forwarding
 {
@@ -64,6 +74,20 @@ public:
   virtual std::shared_ptr<ReadTransaction> state() = 0;
   /// The running transaction; only in read_write endpoints.
   virtual Transaction& transaction() = 0;
+
+  /// What `make` gives, made once for a request however often its handler runs: a handler that is run again after a
+  /// conflict need not parse the body again. All calls of one handler must ask for the same type.
+  template <typename T, typename Make> const T& once(Make&& make)
+  {
+    auto& place = kept();
+    if (!place)
+      place = std::make_shared<const T>(std::forward<Make>(make)());
+    return *static_cast<const T*>(place.get());
+  }
+
+protected:
+  /// Empty when the first run of the handler begins; lives as long as the request.
+  virtual std::shared_ptr<const void>& kept() = 0;
 };
 
 using Handler = std::function<Response(Context&)>;
@@ -81,6 +105,7 @@ struct Endpoint
   std::optional<Forwarding> forwarding; ///< always for read_write, sometimes otherwise, unless given
   /// Told every answer of the endpoint, also those to callers that no policy let in.
   std::function<void(const Response&)> observer = {};
+  Place place = Place::pool;
 };
 
 /// Component schemas and title of an API description.

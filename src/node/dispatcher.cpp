@@ -65,6 +65,7 @@ struct Dispatcher::Run : Context
   Caller who;
   std::shared_ptr<ReadTransaction> reads;
   kv::WriteTransaction* writes = nullptr;
+  std::shared_ptr<const void> kept_of_handler;
 
   const Request& request() const override
   {
@@ -90,6 +91,11 @@ struct Dispatcher::Run : Context
   {
     CHECK(writes, "only a read_write endpoint has a transaction");
     return *writes;
+  }
+
+  std::shared_ptr<const void>& kept() override
+  {
+    return kept_of_handler;
   }
 
   /// @param committed seqno of that state if it is a committed one
