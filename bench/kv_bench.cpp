@@ -161,7 +161,7 @@ void state_apply(benchmark::State& state)
     WriteSet all;
     for (const auto& key : keys)
       all["records"].emplace_hint(all["records"].end(), key, std::string(value));
-    head.apply(all, 1);
+    head.apply(all, {2, 1});
   }
   std::mt19937_64 random(7);
   Seqno seqno = 1;
@@ -175,7 +175,7 @@ void state_apply(benchmark::State& state)
       writes.emplace(dense ? keys[start + i] : keys[random() % keys.size()], std::string(value));
     state.ResumeTiming();
     const State snapshot = head;
-    head.apply(batch, ++seqno);
+    head.apply(batch, {2, ++seqno});
     benchmark::DoNotOptimize(snapshot);
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(snapshot_every));
@@ -238,8 +238,8 @@ void store_commit(benchmark::State& state)
     conflicts += store.commit(*tx, {}) ? 0 : 1;
     if (++n % 100 == 0)
     {
-      Seqno reserved = 0;
-      const auto below = store.reserve([&](Seqno seqno) { reserved = seqno; });
+      TxId reserved;
+      const auto below = store.reserve([&](TxId txid) { reserved = txid; });
       store.set_committed(store.fill(below, reserved, {{"public:signatures", {{"s", std::string(500, 's')}}}}));
     }
   }

@@ -20,6 +20,7 @@ enum class ErrorCode
   limit,       ///< a configured bound was exceeded
   denied,      ///< the caller may not do this
   unavailable, ///< not now; trying again later can work
+  lost,        ///< it can never come to be: the view ended without it
   internal,    ///< a library failed in a way that its contract does not name
 };
 

@@ -50,13 +50,13 @@ public:
     {
       if (auto good = check_root(signature->second); !good)
         return good;
-      pending_.emplace_back(seqno, std::move(writes));
+      pending_.emplace_back(entry->txid, std::move(writes));
       tree_.append(entry->leaf());
       take_effect(seqno);
       return {};
     }
     tree_.append(entry->leaf());
-    pending_.emplace_back(seqno, std::move(writes));
+    pending_.emplace_back(entry->txid, std::move(writes));
     return {};
   }
 
@@ -107,7 +107,7 @@ private:
   Replayed out_;
   kv::State state_;
   ledger::MerkleTree tree_;
-  std::vector<std::pair<Seqno, kv::WriteSet>> pending_;
+  std::vector<std::pair<TxId, kv::WriteSet>> pending_;
   std::vector<std::pair<View, Seqno>> starts_;
   View last_view_ = 0;
 };

@@ -83,7 +83,7 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
   std::optional<Error> broken_meanwhile;
   const auto seqno = store_.commit(
       transaction,
-      [&](Seqno place)
+      [&](TxId place)
       {
         const std::lock_guard lock(mutex_);
         if (broken_)
@@ -91,7 +91,7 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
           broken_meanwhile = broken_;
           return;
         }
-        waiting->txid = {view_, place};
+        waiting->txid = place;
         if (named)
           named(waiting->txid);
         queue_.push_back(waiting);
@@ -114,54 +114,74 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
   return txid;
 }
 
-void Sequencer::when_committed(Seqno seqno, Done done)
+/// What can be said of a transaction now; nothing if that has to be waited for.
+std::optional<Result<void>> Sequencer::known_outcome(TxId id) const
 {
+  if (id == TxId{})
+    return Result<void>{};
+  switch (status_under_lock(id))
   {
-    const std::lock_guard lock(mutex_);
-    if (seqno > committed_.seqno && !broken_)
-    {
-      barriers_.emplace_back(seqno, std::move(done));
-      return;
-    }
-    if (seqno > committed_.seqno)
-    {
-      const Result<void> outcome = std::unexpected(refused_while_broken(*broken_));
-      done(outcome);
-      return;
-    }
+  case TxStatus::committed:
+    return Result<void>{};
+  case TxStatus::invalid:
+    return fail(ErrorCode::lost, "transaction " + id.to_string() + " was never committed, and cannot be any more");
+  case TxStatus::unknown:
+    return fail(ErrorCode::unavailable, "transaction " + id.to_string() + " is not known here");
+  case TxStatus::pending:
+    break;
   }
-  done({});
+  if (broken_)
+    return std::unexpected(refused_while_broken(*broken_));
+  if (stopped_)
+    return fail(ErrorCode::unavailable, "this node is stopping");
+  return std::nullopt;
 }
 
-void Sequencer::pass_barriers()
+void Sequencer::when_committed(TxId id, Done done)
 {
-  std::vector<Done> passed;
+  Result<void> outcome;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = known_outcome(id);
+    if (!known)
+    {
+      barriers_.emplace_back(id, std::move(done));
+      return;
+    }
+    outcome = *known;
+  }
+  done(outcome);
+}
+
+void Sequencer::settle_barriers()
+{
+  std::vector<std::pair<Done, Result<void>>> settled;
   {
     const std::lock_guard lock(mutex_);
     std::erase_if(
         barriers_,
         [&](auto& barrier)
         {
-          if (barrier.first > committed_.seqno)
-            return false;
-          passed.push_back(std::move(barrier.second));
-          return true;
+          auto outcome = known_outcome(barrier.first);
+          if (outcome)
+            settled.emplace_back(std::move(barrier.second), std::move(*outcome));
+          return outcome.has_value();
         });
   }
-  for (const auto& done : passed)
-    done({});
+  for (const auto& [done, outcome] : settled)
+    done(outcome);
 }
 
 Sequencer::Batch Sequencer::close_batch()
 {
   Batch batch;
   batch.state = store_.reserve(
-      [&](Seqno place)
+      [&](TxId place)
       {
         const std::lock_guard lock(mutex_);
         batch.transactions.assign(queue_.begin(), queue_.end());
         queue_.clear();
-        batch.signature_txid = {view_, place};
+        batch.signature_txid = place;
       });
   for (const auto& waiting : batch.transactions)
   {
@@ -186,7 +206,7 @@ void Sequencer::sign(Batch& batch)
   kv::encode(writes, kv::Domain::public_maps, public_maps);
   batch.signature = ledger::encode_entry(secret_, txid, flags, Digest{}, public_maps, {});
   tree_.append(batch.signature.leaf);
-  batch.state = store_.fill(batch.state, txid.seqno, writes);
+  batch.state = store_.fill(batch.state, txid, writes);
 
   auto& descriptor = batch.descriptor;
   descriptor.first = chunks_->last() + 1;
@@ -284,7 +304,7 @@ void Sequencer::finish(Batch& batch)
   for (const auto& waiting : batch.transactions)
     if (waiting->done)
       waiting->done({});
-  pass_barriers();
+  settle_barriers();
 }
 
 void Sequencer::fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, const Error& error)
@@ -294,13 +314,7 @@ void Sequencer::fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, c
   for (const auto& one : waiting)
     if (one->done)
       one->done(outcome);
-  std::vector<std::pair<Seqno, Done>> barriers;
-  {
-    const std::lock_guard lock(mutex_);
-    barriers.swap(barriers_);
-  }
-  for (const auto& barrier : barriers)
-    barrier.second(outcome);
+  settle_barriers();
 }
 
 void Sequencer::break_down(Batch batch, const Error& error)
@@ -352,7 +366,7 @@ Result<void> Sequencer::open_term()
     return elected;
   }
   store_.reset(
-      store_.committed(),
+      store_.committed(), engine_->term(),
       [&]
       {
         const std::lock_guard lock(mutex_);
@@ -416,21 +430,19 @@ bool Sequencer::step()
 
 void Sequencer::run()
 {
-  while (true)
-  {
-    {
-      std::unique_lock lock(mutex_);
-      if (queue_.empty() && !signature_due_)
-      {
-        if (stopping_)
-          return;
-        work_.wait_for(lock, idle_wait, [&] { return stopping_ || !queue_.empty(); });
-      }
-      if (stopping_ && broken_)
-        return;
-    }
+  while (wait_for_work())
     step();
-  }
+  settle_barriers();
+}
+
+bool Sequencer::wait_for_work()
+{
+  std::unique_lock lock(mutex_);
+  if (queue_.empty() && !signature_due_ && !stopping_)
+    work_.wait_for(lock, idle_wait, [&] { return stopping_ || !queue_.empty(); });
+  // What was submitted before the stop is committed first, unless nothing can be.
+  stopped_ = stopping_ && (broken_ || (queue_.empty() && !signature_due_));
+  return !stopped_;
 }
 
 void Sequencer::stop()
@@ -468,29 +480,35 @@ ViewHistory Sequencer::views() const
   return views_;
 }
 
-TxId Sequencer::txid_at(Seqno seqno) const
+TxStatus Sequencer::status_under_lock(TxId id) const
 {
-  const std::lock_guard lock(mutex_);
-  return {views_.view_of(seqno), seqno};
+  // Read after the lock was taken: a seqno is in views_ before the head holds it, and gone from both after a repair.
+  const auto last = std::max(store_.head_seqno(), committed_.seqno);
+  return status_of(id, id.seqno <= last ? views_.view_of(id.seqno) : 0, committed_);
 }
 
 TxStatus Sequencer::status(TxId id) const
 {
-  const auto head = store_.head_seqno();
   const std::lock_guard lock(mutex_);
-  return status_of(id, id.seqno <= std::max(head, committed_.seqno) ? views_.view_of(id.seqno) : 0, committed_);
+  return status_under_lock(id);
 }
 
-std::optional<Seqno> Sequencer::signature_covering(Seqno seqno) const
+Result<std::optional<Seqno>> Sequencer::signature_covering(Seqno seqno) const
 {
   const std::lock_guard lock(mutex_);
   const auto found = std::lower_bound(signatures_.begin(), signatures_.end(), seqno);
   return found == signatures_.end() ? std::nullopt : std::optional(*found);
 }
 
-std::shared_ptr<const ledger::ChunkFiles> Sequencer::chunks() const
+Result<std::string> Sequencer::read(Seqno seqno) const
 {
-  const std::lock_guard lock(mutex_);
-  return chunks_;
+  std::shared_ptr<const ledger::ChunkFiles> chunks;
+  {
+    const std::lock_guard lock(mutex_);
+    if (seqno > committed_.seqno)
+      return fail(ErrorCode::not_found, "transaction " + std::to_string(seqno) + " is not committed");
+    chunks = chunks_;
+  }
+  return chunks->read(seqno);
 }
 }

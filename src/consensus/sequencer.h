@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "consensus/engine.h"
+#include "consensus/ordering.h"
 #include "consensus/raft_log.h"
 #include "consensus/view_history.h"
 #include "crypto/certificate.h"
@@ -80,27 +81,16 @@ struct SequencerStart
 ///
 /// `submit` and the queries may be called from any thread. `open_term` and `step` belong to one thread, the sequencer
 /// thread; `run` is a loop around them.
-class Sequencer
+class Sequencer : public Ordering
 {
 public:
-  /// Told once whether the transaction is durable and agreed; called on the sequencer thread.
-  using Done = std::function<void(const Result<void>&)>;
-
   Sequencer(
       kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecret& secret,
       Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start);
-  ~Sequencer();
+  ~Sequencer() override;
 
-  /// Told the id of a transaction, before `done` can be called; called under locks, so it may only note it.
-  using Named = std::function<void(TxId)>;
-
-  /// Commits a transaction to the head and queues it for agreement.
-  /// @return its id. Error::conflict: run it again; Error::unavailable: this node cannot write now, the message says
-  ///         why; Error::limit: too many transactions wait. `done` is called only if an id was returned.
-  Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done);
-
-  /// Calls `done` once `seqno` is committed, at once if it is; for answers that tell of state not yet agreed on.
-  void when_committed(Seqno seqno, Done done);
+  Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done) override;
+  void when_committed(TxId id, Done done) override;
 
   /// Becomes primary in a new view, and signs whatever the ledger ends with.
   Result<void> open_term();
@@ -113,19 +103,14 @@ public:
   void run();
   void stop();
 
-  View view() const;
-  bool can_write() const;
-  TxId committed() const; ///< a signature transaction; 0.0 before the first
-  std::uint64_t waiting() const;
-  ViewHistory views() const;
-  /// The id of the transaction at a seqno that this node has, executed or committed.
-  TxId txid_at(Seqno seqno) const;
-  /// What is known of a transaction id: receipts.md §4.2.
-  TxStatus status(TxId id) const;
-  /// The first signature transaction at or after `seqno`; nothing if there is none that is committed.
-  std::optional<Seqno> signature_covering(Seqno seqno) const;
-  /// The ledger's files; entries at or below committed() may be read from any thread.
-  std::shared_ptr<const ledger::ChunkFiles> chunks() const;
+  View view() const override;
+  bool can_write() const override;
+  std::uint64_t waiting() const override;
+  TxId committed() const override;
+  ViewHistory views() const override;
+  TxStatus status(TxId id) const override;
+  Result<std::optional<Seqno>> signature_covering(Seqno seqno) const override;
+  Result<std::string> read(Seqno seqno) const override;
 
 private:
   struct Waiting;
@@ -136,7 +121,10 @@ private:
   Result<void> agree(const Batch& batch);
   Result<void> persist(const Ready& round, const Batch* batch);
   void finish(Batch& batch);
-  void pass_barriers();
+  TxStatus status_under_lock(TxId id) const;
+  std::optional<Result<void>> known_outcome(TxId id) const;
+  void settle_barriers();
+  bool wait_for_work();
   void fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, const Error& error);
   void break_down(Batch batch, const Error& error);
   Result<void> repair();
@@ -169,7 +157,8 @@ private:
   ViewHistory views_;
   std::vector<Seqno> signatures_;
   std::shared_ptr<ledger::ChunkFiles> chunks_;
-  std::vector<std::pair<Seqno, Done>> barriers_;
+  std::vector<std::pair<TxId, Done>> barriers_;
+  bool stopped_ = false; ///< nobody steps any more
   std::atomic<std::uint64_t> waiting_count_{0};
 };
 }

@@ -59,7 +59,7 @@ protected:
     ASSERT_TRUE(replayed) << replayed.error().describe();
     const auto index = log_end(durable_.saved, *replayed);
     ASSERT_TRUE(index) << index.error().describe();
-    store_->reset(replayed->state);
+    store_->reset(replayed->state, replayed->state->txid().view);
     sequencer_ = std::make_unique<Sequencer>(
         *store_, files_, "ledger", secret_, Signer{key_.public_key().id(), key_, "certificate", key_, "", ""}, clock_,
         durable_, options_,
@@ -111,7 +111,7 @@ TEST_F(SequencerTest, WritesAreServedOnceTheirBatchIsSignedAndSynced)
   EXPECT_EQ(second, true);
   EXPECT_EQ(committed("a"), "1");
   EXPECT_EQ(sequencer_->committed(), (TxId{2, 3}));
-  EXPECT_EQ(sequencer_->signature_covering(1), 3U);
+  EXPECT_EQ(sequencer_->signature_covering(1).value(), 3U);
   EXPECT_EQ(sequencer_->status({2, 1}), TxStatus::committed);
   EXPECT_FALSE(sequencer_->step()) << "nothing waits";
   files_.crash();
@@ -250,13 +250,43 @@ TEST_F(SequencerTest, AnswersAboutUncommittedStateWait)
   std::optional<bool> outcome;
   ASSERT_TRUE(write("a", "1", outcome));
   bool told = false;
-  sequencer_->when_committed(1, [&](const Result<void>& result) { told = result.has_value(); });
+  sequencer_->when_committed({2, 1}, [&](const Result<void>& result) { told = result.has_value(); });
   EXPECT_FALSE(told);
   sequencer_->step();
   EXPECT_TRUE(told);
   bool at_once = false;
-  sequencer_->when_committed(1, [&](const Result<void>&) { at_once = true; });
+  sequencer_->when_committed({2, 1}, [&](const Result<void>&) { at_once = true; });
   EXPECT_TRUE(at_once);
+}
+
+TEST_F(SequencerTest, AnswerAboutStateThatARepairTookBackIsNeverGiven)
+{
+  start();
+  std::optional<bool> outcome;
+  ASSERT_TRUE(write("a", "1", outcome));
+  sequencer_->step();
+  files_.fail_next(base::DiskFault::no_space);
+  ASSERT_TRUE(write("lost", "1", outcome));
+  // A handler that only reads began on what will never be committed, and outlives the repair.
+  const auto reader = store_->begin_fresh();
+  ASSERT_TRUE(reader->has("map", "lost"));
+  sequencer_->step();
+  EXPECT_EQ(outcome, false);
+  clock_.passed += 2s;
+  sequencer_->step();
+  ASSERT_TRUE(write("another", "1", outcome));
+  ASSERT_TRUE(write("one more", "1", outcome));
+  sequencer_->step();
+  ASSERT_GE(sequencer_->committed().seqno, reader->base()->seqno());
+  std::optional<ErrorCode> told;
+  sequencer_->when_committed(
+      reader->base()->txid(),
+      [&](const Result<void>& result)
+      {
+        ASSERT_FALSE(result);
+        told = result.error().code;
+      });
+  EXPECT_EQ(told, ErrorCode::lost);
 }
 
 TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
@@ -360,9 +390,9 @@ TEST_F(SequencerTest, ManyThreadsGetTheirAnswersAndReceipts)
   sequencing.join();
   EXPECT_EQ(done, threads * writes);
   const auto covering = sequencer_->signature_covering(1);
-  ASSERT_TRUE(covering);
-  const auto entry = *sequencer_->chunks()->read(1);
-  const auto signature = *sequencer_->chunks()->read(*covering);
+  ASSERT_TRUE(covering && *covering);
+  const auto entry = *sequencer_->read(1);
+  const auto signature = *sequencer_->read(**covering);
   const auto receipt = ledger::make_receipt(*ledger::parse_entry(entry), *ledger::parse_entry(signature), secret_);
   ASSERT_TRUE(receipt) << receipt.error().describe();
   EXPECT_EQ(receipt->txid(), (TxId{2, 1}));

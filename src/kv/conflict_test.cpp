@@ -14,7 +14,7 @@ TEST(Store, RefusesALostUpdate)
     (*tx)->put(map, "counter", std::string(*(*tx)->get(map, "counter")) + "+");
   EXPECT_TRUE(commit(store, one));
   bool called = false;
-  const auto result = store.commit(*two, [&](Seqno) { called = true; });
+  const auto result = store.commit(*two, [&](TxId) { called = true; });
   EXPECT_TRUE(refused(result));
   EXPECT_FALSE(called);
   EXPECT_EQ(store.head_seqno(), 2U);

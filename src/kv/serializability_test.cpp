@@ -71,8 +71,8 @@ TEST(Store, CommittedTransactionsReadWhatASerialRunReads)
     State serial;
     std::map<Seqno, Running> committed;
     std::vector<Running> open;
-    store.fill(store.reserve({}), 1, {{"signatures", {{"5", "first"}}}});
-    serial.apply({{"signatures", {{"5", "first"}}}}, 1);
+    store.fill(store.reserve({}), {0, 1}, {{"signatures", {{"5", "first"}}}});
+    serial.apply({{"signatures", {{"5", "first"}}}}, {0, 1});
     Seqno reserved = 0;
     Snapshot below;
     for (int step = 0; step < 300; ++step)
@@ -82,14 +82,14 @@ TEST(Store, CommittedTransactionsReadWhatASerialRunReads)
       if (random.chance(10))
       {
         if (reserved == 0)
-          below = store.reserve([&](Seqno seqno) { reserved = seqno; });
+          below = store.reserve([&](TxId txid) { reserved = txid.seqno; });
         else
         {
           Running signature{std::make_unique<WriteTransaction>(below), {}, {}};
           const auto text = std::to_string(step);
           signature.operations.push_back([text](Transaction& tx) { return tx.put("signatures", "5", text), ""; });
           signature.results.push_back(signature.operations.back()(*signature.tx));
-          store.fill(below, reserved, signature.tx->writes());
+          store.fill(below, {0, reserved}, signature.tx->writes());
           committed.emplace(reserved, std::move(signature));
           reserved = 0;
         }
@@ -127,8 +127,8 @@ TEST(Store, CommittedTransactionsReadWhatASerialRunReads)
       default:
         if (!running.tx->writes().empty())
         {
-          if (const auto seqno = store.commit(*running.tx, {}))
-            committed.emplace(*seqno, std::move(running));
+          if (const auto txid = store.commit(*running.tx, {}))
+            committed.emplace(txid->seqno, std::move(running));
           else
             ++conflicts;
           open.erase(open.begin() + static_cast<std::ptrdiff_t>(chosen));
@@ -144,7 +144,7 @@ TEST(Store, CommittedTransactionsReadWhatASerialRunReads)
       for (std::size_t i = 0; i < running.operations.size(); ++i)
         ASSERT_EQ(running.operations[i](again), running.results[i]) << "seqno " << seqno << " operation " << i;
       ASSERT_EQ(again.writes(), running.tx->writes());
-      serial.apply(again.writes(), seqno);
+      serial.apply(again.writes(), {0, seqno});
     }
     const auto head = store.begin_fresh()->base();
     ASSERT_EQ(head->maps().size(), serial.maps().size());

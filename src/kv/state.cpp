@@ -29,8 +29,9 @@ Tree& State::restore_map(std::string_view name, Seqno version)
   return map_for_writing(name, version).tree;
 }
 
-void State::apply(const WriteSet& writes, Seqno seqno)
+void State::apply(const WriteSet& writes, TxId txid)
 {
+  const auto seqno = txid.seqno;
   for (const auto& [name, map_writes] : writes)
   {
     if (map_writes.empty())
@@ -44,7 +45,8 @@ void State::apply(const WriteSet& writes, Seqno seqno)
         writer.erase(key);
     }
   }
-  seqno_ = std::max(seqno_, seqno);
+  if (seqno > txid_.seqno)
+    txid_ = txid;
   ++revision_;
 }
 }

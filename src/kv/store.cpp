@@ -18,7 +18,7 @@ std::uint64_t new_lineage()
 
 Store::Store()
 {
-  reset(std::make_shared<const State>());
+  reset(std::make_shared<const State>(), 0);
 }
 
 Snapshot Store::committed() const
@@ -63,7 +63,7 @@ Snapshot Store::start_from(Snapshot snapshot)
   return std::exchange(start_, std::move(snapshot));
 }
 
-Result<Seqno> Store::commit(const WriteTransaction& transaction, const std::function<void(Seqno)>& ordered)
+Result<TxId> Store::commit(const WriteTransaction& transaction, const std::function<void(TxId)>& ordered)
 {
   const auto& tx = *transaction.impl_;
   CHECK(!tx.writes.empty(), "the caller commits only what has written something");
@@ -77,40 +77,40 @@ Result<Seqno> Store::commit(const WriteTransaction& transaction, const std::func
     for (const auto& map : filled_maps_)
       if (tx.maps.contains(map))
         return fail(ErrorCode::conflict, "a transaction that comes before this one is still to write in " + map);
-  const Seqno seqno = ++last_;
+  const TxId txid{view_, ++last_};
   if (ordered)
-    ordered(seqno);
-  head_.apply(tx.writes, seqno);
-  head_seqno_.store(seqno, std::memory_order_release);
-  return seqno;
+    ordered(txid);
+  head_.apply(tx.writes, txid);
+  head_seqno_.store(txid.seqno, std::memory_order_release);
+  return txid;
 }
 
-Snapshot Store::reserve(const std::function<void(Seqno)>& ordered)
+Snapshot Store::reserve(const std::function<void(TxId)>& ordered)
 {
   Snapshot old;
   const std::lock_guard lock(mutex_);
   CHECK(reservation_ == 0, "one reservation is open at a time");
   reservation_ = ++last_;
   if (ordered)
-    ordered(reservation_);
+    ordered({view_, reservation_});
   head_seqno_.store(reservation_, std::memory_order_release);
   auto below = std::make_shared<const State>(head_);
   old = start_from(below);
   return below;
 }
 
-Snapshot Store::fill(const Snapshot& below, Seqno seqno, const WriteSet& writes)
+Snapshot Store::fill(const Snapshot& below, TxId txid, const WriteSet& writes)
 {
-  CHECK(below->seqno() < seqno, "the reservation came after what is below it");
+  CHECK(below->seqno() < txid.seqno, "the reservation came after what is below it");
   auto filled = std::make_shared<State>(*below);
-  filled->apply(writes, seqno);
+  filled->apply(writes, txid);
   const Snapshot result = std::move(filled);
 
   Snapshot old;
   const std::lock_guard lock(mutex_);
   if (below->lineage_ != head_.lineage_)
     return result;
-  CHECK(reservation_ == seqno, "what is filled was reserved");
+  CHECK(reservation_ == txid.seqno, "what is filled was reserved");
   reservation_ = 0;
   filled_maps_.clear();
   for (const auto& [name, map_writes] : writes)
@@ -120,7 +120,7 @@ Snapshot Store::fill(const Snapshot& below, Seqno seqno, const WriteSet& writes)
     CHECK((now ? now->version : 0) == (then ? then->version : 0), "a later write must not be overwritten");
     filled_maps_.push_back(name);
   }
-  head_.apply(writes, seqno);
+  head_.apply(writes, txid);
   old = start_from(result);
   return result;
 }
@@ -130,8 +130,9 @@ Seqno Store::head_seqno() const
   return head_seqno_.load(std::memory_order_acquire);
 }
 
-void Store::reset(const Snapshot& state, const std::function<void()>& while_locked)
+void Store::reset(const Snapshot& state, View view, const std::function<void()>& while_locked)
 {
+  CHECK(view >= state->txid().view, "views never go back");
   auto renewed = std::make_shared<State>(*state);
   renewed->lineage_ = new_lineage();
   renewed->revision_ = 0;
@@ -143,6 +144,7 @@ void Store::reset(const Snapshot& state, const std::function<void()>& while_lock
   const std::lock_guard lock(mutex_);
   std::swap(head_, head);
   last_ = head_.seqno();
+  view_ = view;
   reservation_ = 0;
   head_seqno_.store(last_, std::memory_order_release);
   {

@@ -13,7 +13,7 @@
 
 namespace concordat::kv
 {
-/// All maps at one seqno. Immutable once shared as `Snapshot`; copying costs a few reference counts a map.
+/// All maps as of one transaction. Immutable once shared as `Snapshot`; copying costs a few reference counts a map.
 class State
 {
 public:
@@ -24,9 +24,14 @@ public:
     Seqno version = 0; ///< seqno of the last transaction that wrote or removed in it
   };
 
+  /// The last transaction that it holds; 0.0 for the empty state.
+  TxId txid() const
+  {
+    return txid_;
+  }
   Seqno seqno() const
   {
-    return seqno_;
+    return txid_.seqno;
   }
   /// Null for a map that was never written.
   const Map* find(std::string_view name) const;
@@ -34,17 +39,17 @@ public:
   {
     return maps_;
   } ///< ordered by name
-  /// Applies a write set as of `seqno`, which becomes the state's if it is greater.
-  void apply(const WriteSet& writes, Seqno seqno);
+  /// Applies the write set of a transaction, whose id becomes the state's if its seqno is greater.
+  void apply(const WriteSet& writes, TxId txid);
 
   /// For loading a snapshot: the map of that name, made if it is missing, to be filled through the tree returned,
   /// which is valid until the next call.
   /// @param version  of the map
   Tree& restore_map(std::string_view name, Seqno version);
-  /// For loading a snapshot: the seqno of the whole state.
-  void restore_seqno(Seqno seqno)
+  /// For loading a snapshot: the last transaction of the whole state.
+  void restore_txid(TxId txid)
   {
-    seqno_ = seqno;
+    txid_ = txid;
   }
 
 private:
@@ -55,7 +60,7 @@ private:
   Map& map_for_writing(std::string_view name, Seqno version);
 
   std::vector<Map> maps_;
-  Seqno seqno_ = 0;
+  TxId txid_;
   std::uint64_t lineage_ = 0;  ///< states of one store between two resets: the same seqno means the same write set
   std::uint64_t revision_ = 0; ///< write sets applied since then; equal numbers in one lineage mean equal contents
 };
@@ -135,37 +140,39 @@ public:
   /// A transaction on the head as it is now, which later ones begin from as well; for running again after a conflict.
   std::unique_ptr<WriteTransaction> begin_fresh();
 
-  /// Checks the transaction against the head, gives it the next seqno and applies its writes.
-  /// @param ordered called under the lock, right after the seqno is known: reserve the place in the order here
-  /// @return the seqno; Error::conflict when something it read has changed, with nothing done
+  /// Checks the transaction against the head, gives it the next seqno in the current view and applies its writes.
+  /// @param ordered called under the lock, right after the id is known: reserve the place in the order here
+  /// @return the id; Error::conflict when something it read has changed, with nothing done
   /// @pre the transaction has written something
-  Result<Seqno> commit(const WriteTransaction& transaction, const std::function<void(Seqno)>& ordered);
+  Result<TxId> commit(const WriteTransaction& transaction, const std::function<void(TxId)>& ordered);
 
   /// Reserves the next seqno for a write set that is not known yet, and returns the state below it. One such
   /// reservation may be open at a time; transactions may commit meanwhile, but as they come after it in the order,
   /// those that touch a map that the last reservation wrote get Error::conflict until it is filled.
   /// @param ordered called under the lock
-  Snapshot reserve(const std::function<void(Seqno)>& ordered);
-  /// Fills the reservation: applies `writes` as of `seqno` to the head, and to a copy of `below`, which is returned
+  Snapshot reserve(const std::function<void(TxId)>& ordered);
+  /// Fills the reservation: applies `writes` as of `txid` to the head, and to a copy of `below`, which is returned
   /// and which `begin` starts from now on. If there was a reset in between, only the copy is made.
   /// @pre nobody else has written in the maps of `writes` since the reservation
-  Snapshot fill(const Snapshot& below, Seqno seqno, const WriteSet& writes);
+  Snapshot fill(const Snapshot& below, TxId txid, const WriteSet& writes);
 
   Seqno head_seqno() const;
 
   /// Throws the head away and starts again from `state`, which also becomes the committed one; an open reservation is
   /// given up. Transactions that began before get Error::conflict from `commit`, whatever they read: seqnos are given
-  /// out anew.
+  /// out anew, in `view`.
+  /// @param view  not below the state's; greater whenever seqnos above it were given out before
   /// @param while_locked called under the lock, after the change
-  void reset(const Snapshot& state, const std::function<void()>& while_locked = {});
+  void reset(const Snapshot& state, View view, const std::function<void()>& while_locked = {});
 
 private:
   /// Makes `snapshot` what `begin` starts from.
   /// @return the one before, to be let go of without locks: it may be the last to hold many pages
   Snapshot start_from(Snapshot snapshot);
 
-  mutable std::mutex mutex_; ///< guards the four below
+  mutable std::mutex mutex_; ///< guards the five below
   State head_;
+  View view_ = 0;                        ///< in which seqnos are given out
   Seqno last_ = 0;                       ///< the last seqno given out
   Seqno reservation_ = 0;                ///< 0 if none is open
   std::vector<std::string> filled_maps_; ///< that the last reservation wrote

@@ -10,14 +10,14 @@ using namespace test;
 TEST(Store, SeqnosFollowEachOther)
 {
   Store store;
-  std::vector<Seqno> ordered;
+  std::vector<TxId> ordered;
   for (int i = 0; i < 3; ++i)
   {
     const auto tx = store.begin();
     tx->put(map, std::to_string(i), "v");
-    ASSERT_TRUE(store.commit(*tx, [&](Seqno seqno) { ordered.push_back(seqno); }));
+    ASSERT_TRUE(store.commit(*tx, [&](TxId txid) { ordered.push_back(txid); }));
   }
-  EXPECT_EQ(ordered, (std::vector<Seqno>{1, 2, 3}));
+  EXPECT_EQ(ordered, (std::vector<TxId>{{0, 1}, {0, 2}, {0, 3}}));
   EXPECT_EQ(store.head_seqno(), 3U);
   EXPECT_EQ(store.begin_fresh()->version(map, "1"), 2U);
 }
@@ -26,9 +26,9 @@ TEST(Store, AReservationIsFilledBelowLaterTransactions)
 {
   Store store;
   write(store, map, {{"a", "1"}});
-  Seqno reserved = 0;
-  const auto below = store.reserve([&](Seqno seqno) { reserved = seqno; });
-  EXPECT_EQ(reserved, 2U);
+  TxId reserved;
+  const auto below = store.reserve([&](TxId txid) { reserved = txid; });
+  EXPECT_EQ(reserved, (TxId{0, 2}));
   EXPECT_EQ(below->seqno(), 1U);
   EXPECT_EQ(store.head_seqno(), 2U);
   write(store, map, {{"b", "1"}});
@@ -66,7 +66,7 @@ TEST(Store, FillingConflictsWithWhoReadTheSame)
   other->put(map, "y", "1");
   WriteSet signature;
   signature["public:signatures"]["s"] = "root";
-  store.fill(below, 2, signature);
+  store.fill(below, {0, 2}, signature);
   EXPECT_TRUE(refused(commit(store, reader)));
   EXPECT_TRUE(commit(store, other));
 }
@@ -75,7 +75,7 @@ TEST(Store, WhatComesBehindAReservationWaitsForItsMaps)
 {
   Store store;
   const auto signature = [](const char* text) { return WriteSet{{"signatures", {{"s", text}}}}; };
-  store.fill(store.reserve({}), 1, signature("first"));
+  store.fill(store.reserve({}), {0, 1}, signature("first"));
   const auto below = store.reserve({});
   const auto reader = store.begin_fresh();
   EXPECT_EQ(reader->get("signatures", "s"), "first");
@@ -84,7 +84,7 @@ TEST(Store, WhatComesBehindAReservationWaitsForItsMaps)
   writer->put("signatures", "s", "not from the sequencer");
   EXPECT_TRUE(refused(commit(store, reader)));
   EXPECT_TRUE(refused(commit(store, writer)));
-  store.fill(below, 2, signature("second"));
+  store.fill(below, {0, 2}, signature("second"));
   EXPECT_TRUE(refused(commit(store, reader)));
   EXPECT_EQ(commit(store, writer), 3U);
 }
@@ -94,7 +94,7 @@ TEST(StoreDeathTest, AFillMustNotOverwriteWhatIsLater)
   Store store;
   const auto below = store.reserve({});
   write(store, "signatures", {{"s", "1"}});
-  EXPECT_DEATH(store.fill(below, 1, {{"signatures", {{"s", "2"}}}}), "a later write must not be overwritten");
+  EXPECT_DEATH(store.fill(below, {0, 1}, {{"signatures", {{"s", "2"}}}}), "a later write must not be overwritten");
 }
 
 TEST(Store, ResetTakesBackWhatWasNotCommitted)
@@ -111,7 +111,7 @@ TEST(Store, ResetTakesBackWhatWasNotCommitted)
   const auto below = store.reserve({});
 
   Seqno seen = 99;
-  store.reset(committed, [&] { seen = store.head_seqno(); });
+  store.reset(committed, 2, [&] { seen = store.head_seqno(); });
   EXPECT_EQ(seen, 1U);
   EXPECT_EQ(store.head_seqno(), 1U);
   EXPECT_EQ(store.committed()->seqno(), 1U);
@@ -125,7 +125,7 @@ TEST(Store, ResetTakesBackWhatWasNotCommitted)
 
   WriteSet signature;
   signature["public:signatures"]["s"] = "root";
-  EXPECT_EQ(store.fill(below, 3, signature)->seqno(), 3U);
+  EXPECT_EQ(store.fill(below, {0, 3}, signature)->seqno(), 3U);
   EXPECT_FALSE(store.begin_fresh()->has("public:signatures", "s"));
   EXPECT_EQ(store.begin()->get(map, "a"), "another");
   EXPECT_EQ(store.reserve({})->seqno(), 2U);
@@ -137,12 +137,14 @@ TEST(Store, TransactionsOverTheCommittedStateAfterAResetCanCommit)
   State state;
   WriteSet writes;
   writes[map]["a"] = "1";
-  state.apply(writes, 5);
-  store.reset(std::make_shared<const State>(state));
+  state.apply(writes, {2, 5});
+  store.reset(std::make_shared<const State>(state), 3);
+  EXPECT_EQ(store.committed()->txid(), (TxId{2, 5}));
   WriteTransaction tx(store.committed());
   EXPECT_EQ(tx.get(map, "a"), "1");
   tx.put(map, "b", "1");
-  EXPECT_EQ(store.commit(tx, {}), 6U);
+  EXPECT_EQ(store.commit(tx, {}), (TxId{3, 6}));
+  EXPECT_EQ(store.begin_fresh()->base()->txid(), (TxId{3, 6}));
 }
 
 TEST(Store, IncrementsOfManyThreadsAreAllCountedWhileBatchesAreClosed)
@@ -156,8 +158,8 @@ TEST(Store, IncrementsOfManyThreadsAreAllCountedWhileBatchesAreClosed)
       {
         while (!stop)
         {
-          Seqno reserved = 0;
-          const auto below = store.reserve([&](Seqno seqno) { reserved = seqno; });
+          TxId reserved;
+          const auto below = store.reserve([&](TxId txid) { reserved = txid; });
           WriteSet signature;
           signature["public:signatures"]["s"] = std::to_string(below->seqno());
           store.set_committed(store.fill(below, reserved, signature));

@@ -16,7 +16,10 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 inline Result<Seqno> commit(Store& store, const std::unique_ptr<WriteTransaction>& tx)
 {
-  return store.commit(*tx, {});
+  const auto txid = store.commit(*tx, {});
+  if (!txid)
+    return std::unexpected(txid.error());
+  return txid->seqno;
 }
 
 /// Writes in a transaction of its own, over the head; later ones begin behind it.
@@ -37,7 +40,7 @@ inline Pairs all(Cursor& cursor)
   return found;
 }
 
-inline bool refused(const Result<Seqno>& result)
+template <typename Id> bool refused(const Result<Id>& result)
 {
   return !result && result.error().code == ErrorCode::conflict;
 }

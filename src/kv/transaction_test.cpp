@@ -10,14 +10,14 @@ TEST(State, KeepsVersionsOfKeysAndMaps)
   WriteSet first;
   first["b"]["k"] = "1";
   first["a"]["k"] = "2";
-  state.apply(first, 3);
+  state.apply(first, {2, 3});
   WriteSet second;
   second["b"]["k"] = std::nullopt;
   second["b"]["absent"] = std::nullopt;
   second["c"]["only removed"] = std::nullopt;
-  state.apply(second, 5);
+  state.apply(second, {2, 5});
 
-  EXPECT_EQ(state.seqno(), 5U);
+  EXPECT_EQ(state.txid(), (TxId{2, 5}));
   ASSERT_EQ(state.maps().size(), 3U);
   EXPECT_EQ(state.maps()[0].name, "a");
   EXPECT_EQ(state.find("a")->version, 3U);
@@ -30,7 +30,7 @@ TEST(State, KeepsVersionsOfKeysAndMaps)
   // A reservation is filled after later transactions.
   WriteSet late;
   late["b"]["late"] = "x";
-  state.apply(late, 4);
+  state.apply(late, {2, 4});
   EXPECT_EQ(state.seqno(), 5U);
   EXPECT_EQ(state.find("b")->version, 5U);
   EXPECT_EQ(state.find("b")->tree.find("late")->version, 4U);
@@ -41,14 +41,14 @@ TEST(State, IsRestoredFromASnapshot)
   State state;
   state.restore_map("m", 7).put("k", 5, "v");
   state.restore_map("empty", 2);
-  state.restore_seqno(9);
+  state.restore_txid({2, 9});
   EXPECT_EQ(state.seqno(), 9U);
   EXPECT_EQ(state.find("m")->version, 7U);
   EXPECT_EQ(state.find("m")->tree.find("k")->version, 5U);
   EXPECT_EQ(state.find("empty")->version, 2U);
 
   Store store;
-  store.reset(std::make_shared<const State>(state));
+  store.reset(std::make_shared<const State>(state), 2);
   EXPECT_EQ(store.head_seqno(), 9U);
   const auto tx = store.begin();
   EXPECT_EQ(tx->version("m", "k"), 5U);

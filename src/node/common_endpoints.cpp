@@ -34,7 +34,7 @@ Response commit(const Services& services, const Request& request)
   const auto wants_history = request.parameter("view_history");
   if (wants_history && *wants_history != "true" && *wants_history != "false")
     return bad_query(400, "view_history must be true or false");
-  const auto views = services.sequencer.views();
+  const auto views = services.ordering.views();
   std::optional<View> since;
   if (wants_history == "true")
     since = 1;
@@ -43,10 +43,10 @@ Response commit(const Services& services, const Request& request)
       since = parse_number(*text);
   if (since == 0U)
     return bad_query(400, "view_history_since must be 1 or more");
-  if (since && *since > services.sequencer.view())
+  if (since && *since > services.ordering.view())
     return bad_query(404, "view_history_since is above the current view");
 
-  json::object body{{"transaction_id", services.sequencer.committed().to_string()}};
+  json::object body{{"transaction_id", services.ordering.committed().to_string()}};
   json::array history;
   if (since)
     for (View view = *since; view <= views.last(); ++view)
@@ -64,7 +64,7 @@ Response status(const Services& services, const Request& request)
   if (!id)
     return bad_query(400, "transaction_id must be given as <view>.<seqno>");
   return answer(json::object{
-      {"status", consensus::to_string(services.sequencer.status(*id))}, {"transaction_id", id->to_string()}});
+      {"status", consensus::to_string(services.ordering.status(*id))}, {"transaction_id", id->to_string()}});
 }
 
 /// http-api.md §5.3, §2.9
@@ -75,7 +75,7 @@ Response receipt(const Services& services, const Request& request)
   const auto id = text ? TxId::parse(*text) : std::nullopt;
   if (!id)
     return Response::error(404, "TransactionInvalid", "transaction_id must be given as <view>.<seqno>");
-  const auto known = services.sequencer.status(*id);
+  const auto known = services.ordering.status(*id);
   if (known != TxStatus::committed)
   {
     const auto message = "Only committed transactions can be queried. Transaction " + id->to_string() + " is " +
@@ -86,16 +86,17 @@ Response receipt(const Services& services, const Request& request)
     response.headers.emplace_back("cache-control", "no-cache");
     return response;
   }
-  const auto covering = services.sequencer.signature_covering(id->seqno);
-  const auto chunks = services.sequencer.chunks();
+  const auto covering = services.ordering.signature_covering(id->seqno);
   const auto failed = [](const Error& error)
   { return Response::error(500, "InternalError", "The receipt cannot be made: " + error.describe()); };
   if (!covering)
+    return failed(covering.error());
+  if (!*covering)
     return failed(Error{ErrorCode::internal, "no signature covers the transaction", nullptr});
-  const auto bytes = chunks->read(id->seqno);
+  const auto bytes = services.ordering.read(id->seqno);
   if (!bytes)
     return failed(bytes.error());
-  const auto signature_bytes = chunks->read(*covering);
+  const auto signature_bytes = services.ordering.read(**covering);
   if (!signature_bytes)
     return failed(signature_bytes.error());
   const auto entry = ledger::parse_entry(*bytes);

@@ -189,7 +189,7 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   const auto& installed = frontend_of(request.path, path);
 
   const auto bound = services_.configuration.max_uncommitted;
-  if (bound != 0 && installed.frontend.prefix != "/node" && services_.sequencer.waiting() >= bound)
+  if (bound != 0 && installed.frontend.prefix != "/node" && services_.ordering.waiting() >= bound)
     return exchange->respond(Response::error(
         503, "TooManyPendingTransactions", "Too many transactions wait for agreement; try again later"));
   if (!installed.frontend.open())
@@ -209,7 +209,7 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   if (!accepted_.empty() && !accepted(session, installed.frontend.prefix + endpoint.path))
     return exchange->respond(Response::empty(503));
 
-  const auto view = services_.sequencer.view();
+  const auto view = services_.ordering.view();
   std::uint64_t started = 0;
   if (!session.first_view.compare_exchange_strong(started, view) && started != view)
     return exchange->respond(session_lost(started, view), true);
@@ -241,7 +241,7 @@ void Dispatcher::run_read(Run& run) const
   run.reads = state;
   auto response = run.call(*state, state->base()->seqno(), services_.clock.unix_seconds());
   if (response.ok() && state->touched())
-    response.headers.emplace_back(txid_header, services_.sequencer.txid_at(state->base()->seqno()).to_string());
+    response.headers.emplace_back(txid_header, state->base()->txid().to_string());
   run.exchange->respond(std::move(response));
 }
 
@@ -259,23 +259,23 @@ void Dispatcher::run_write(Run& run) const
 
     if (transaction->writes().empty())
     {
-      const auto seqno = transaction->base()->seqno();
+      const auto txid = transaction->base()->txid();
       if (transaction->touched())
-        response.headers.emplace_back(txid_header, services_.sequencer.txid_at(seqno).to_string());
+        response.headers.emplace_back(txid_header, txid.to_string());
       const auto exchange = run.exchange;
-      services_.sequencer.when_committed(
-          seqno, [exchange, answer = std::make_shared<Response>(std::move(response))](const Result<void>& outcome)
+      services_.ordering.when_committed(
+          txid, [exchange, answer = std::make_shared<Response>(std::move(response))](const Result<void>& outcome)
           { exchange->respond(outcome ? std::move(*answer) : refused(outcome.error())); });
       return;
     }
 
     const auto early = find_header(run.exchange->request().headers, respond_header) == "executed";
     const auto answer = std::make_shared<Response>(std::move(response));
-    consensus::Sequencer::Done done;
+    consensus::Ordering::Done done;
     if (!early)
       done = [exchange = run.exchange, answer](const Result<void>& outcome)
       { exchange->respond(outcome ? std::move(*answer) : refused(outcome.error())); };
-    const auto txid = services_.sequencer.submit(
+    const auto txid = services_.ordering.submit(
         *transaction, [answer](TxId id) { answer->headers.emplace_back(txid_header, id.to_string()); },
         std::move(done));
     if (!txid && txid.error().code == ErrorCode::conflict)

@@ -172,7 +172,7 @@ Result<void> Node::restore()
       "replayed {} transactions in {} ms", replayed->state->seqno(),
       std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady() - began).count());
 
-  store_.reset(replayed->state);
+  store_.reset(replayed->state, replayed->state->txid().view);
   kv::SnapshotTransaction state(store_.committed());
   const auto certificate = state.get(tables::node_certificates, identity_->node_id());
   if (!certificate)

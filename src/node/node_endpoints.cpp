@@ -27,9 +27,9 @@ Response not_found(std::string_view message)
 
 Response state(const Services& services)
 {
-  const bool created = services.sequencer.committed().seqno != 0;
+  const bool created = services.ordering.committed().seqno != 0;
   return answer(json::object{
-      {"last_signed_seqno", services.sequencer.committed().seqno},
+      {"last_signed_seqno", services.ordering.committed().seqno},
       {"node_id", services.node_id},
       {"startup_seqno", 0},
       {"state", created ? "PartOfNetwork" : "Initialized"},
@@ -49,7 +49,7 @@ Response network(const Services& services, ReadTransaction& state)
   const auto* const recoveries = service->if_contains("recovery_count");
   return answer(json::object{
       {"current_service_create_txid", member("current_service_create_txid")},
-      {"current_view", services.sequencer.view()},
+      {"current_view", services.ordering.view()},
       {"primary_id", services.node_id},
       {"recovery_count", recoveries ? *recoveries : json::value(0)},
       {"service_certificate", member("cert")},
@@ -170,12 +170,12 @@ Response all_quotes(ReadTransaction& state, std::string_view name)
 Response consensus_details(const Services& services)
 {
   const json::object nodes{{services.node_id, {{"address", services.node_to_node_address}}}};
-  const bool leads = services.sequencer.can_write();
+  const bool leads = services.ordering.can_write();
   return answer(json::object{
       {"details",
        {{"acks", json::object{}},
         {"configs", json::array{json::object{{"idx", 1}, {"nodes", nodes}, {"rid", 0}}}},
-        {"current_view", services.sequencer.view()},
+        {"current_view", services.ordering.view()},
         {"leadership_state", leads ? "Leader" : "None"},
         {"membership_state", "Active"},
         {"primary_id", leads ? json::value(services.node_id) : json::value()},
@@ -382,7 +382,7 @@ std::vector<Endpoint> node_endpoints(Services& services)
       { return ready(!services.stop_notice && is_open(*context.state())); }, "204 if applications can be used");
   add(
       "/ready/gov", Mode::command,
-      [&](Context&) { return ready(!services.stop_notice && services.sequencer.committed().seqno != 0); },
+      [&](Context&) { return ready(!services.stop_notice && services.ordering.committed().seqno != 0); },
       "204 if governance can be used");
 
   for (const auto* const method : {"GET", "HEAD"})

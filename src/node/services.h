@@ -2,7 +2,7 @@
 
 #include "attestation/platform.h"
 #include "base/clock.h"
-#include "consensus/sequencer.h"
+#include "consensus/ordering.h"
 #include "http/server.h"
 #include "kv/store.h"
 #include "ledger/secret.h"
@@ -20,7 +20,7 @@ struct Services
 {
   const Configuration& configuration;
   kv::Store& store;
-  consensus::Sequencer& sequencer;
+  consensus::Ordering& ordering;
   const ledger::LedgerSecret& ledger_secret;
   const attestation::Evidence& evidence;
   base::Clock& clock;

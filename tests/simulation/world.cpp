@@ -173,7 +173,7 @@ std::optional<std::string> World::boot()
   }
   founded_ = last != 0;
 
-  store_->reset(replayed->state);
+  store_->reset(replayed->state, replayed->state->txid().view);
   if (!founded_)
   {
     crypto::CertificateRequest request{"CN=simulated service", {}, clock_.unix_seconds(), 1, true};
@@ -274,11 +274,12 @@ std::optional<std::string> World::check_served()
 {
   const auto state = store_->committed();
   const auto committed = sequencer_->committed();
-  if (state->seqno() != committed.seqno)
-    return "state " + std::to_string(state->seqno()) + " is served while " + committed.to_string() + " is committed";
+  if (state->txid() != committed)
+    return "state " + state->txid().to_string() + " is served while " + committed.to_string() + " is committed";
   if (committed.seqno < served_.seqno)
     return "the committed state goes back";
-  if (committed.seqno != 0 && sequencer_->signature_covering(committed.seqno) != committed.seqno)
+  const auto covering = sequencer_->signature_covering(committed.seqno);
+  if (committed.seqno != 0 && (!covering || *covering != committed.seqno))
     return "state is served that no signature covers";
   served_ = committed;
   return model_.compare(*state);

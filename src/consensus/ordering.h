@@ -1,0 +1,61 @@
+#pragma once
+
+#include "concordat/error.h"
+#include "concordat/transaction.h"
+#include "consensus/view_history.h"
+#include "kv/store.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace concordat::consensus
+{
+/// The order of transactions as those see it who answer requests: they put transactions into it, and ask and wait for
+/// what became of them.
+///
+/// Any thread may call. A transaction is named by its whole id, never by its seqno alone: after a view has ended
+/// without a transaction, its seqno belongs to another one.
+class Ordering
+{
+public:
+  /// Told the id of a transaction, before `Done` can be called; called under locks, so it may only note it.
+  using Named = std::function<void(TxId)>;
+  /// Told once, and always: the transaction is durable and agreed on, or why that is not known.
+  /// Error::lost: it never will be, which is final. Error::unavailable: this node cannot tell, for example because its
+  /// disk failed while it stored the transaction.
+  /// It is called on the thread that agreed, or on the caller's; it may submit and ask, and must not wait.
+  using Done = std::function<void(const Result<void>&)>;
+
+  virtual ~Ordering() = default;
+
+  /// Commits a transaction to the head and queues it for agreement.
+  /// @return its id. Error::conflict: run it again; Error::unavailable: this node cannot write now, the message says
+  ///         why; Error::limit: too much waits, or this transaction alone is too large, the message says which.
+  ///         `done` is called only if an id was returned.
+  virtual Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done) = 0;
+
+  /// A barrier: tells once the transaction is committed, at once if that is so already; for answers about state that is
+  /// not yet agreed on. Told an error as soon as it is lost, or this node cannot write or stops: nobody waits for ever.
+  /// @param id  of a transaction that this node has, executed or committed; 0.0, the empty state, counts as committed.
+  ///            Error::unavailable at once for one that may come to be but is not here.
+  virtual void when_committed(TxId id, Done done) = 0;
+
+  /// The view in which this node writes, or wrote last.
+  virtual View view() const = 0;
+  virtual bool can_write() const = 0;
+  /// Transactions that wait for agreement.
+  virtual std::uint64_t waiting() const = 0;
+  /// The newest signature transaction that is committed; 0.0 before the first.
+  virtual TxId committed() const = 0;
+  virtual ViewHistory views() const = 0;
+  /// What is known of a transaction id (receipts.md §4.2).
+  virtual TxStatus status(TxId id) const = 0;
+
+  /// The first signature transaction at or after `seqno`, which makes its receipt; nothing if none is committed.
+  virtual Result<std::optional<Seqno>> signature_covering(Seqno seqno) const = 0;
+  /// The ledger entry of a committed transaction. Error::not_found for any other seqno.
+  virtual Result<std::string> read(Seqno seqno) const = 0;
+};
+}
