@@ -8,6 +8,13 @@
 #define CONCORDAT_THREAD_ANNOTATION(attribute)
 #endif
 
+// Abseil's headers define some of the same names, with the same meaning.
+#undef GUARDED_BY
+#undef PT_GUARDED_BY
+#undef ACQUIRED_AFTER
+#undef ACQUIRED_BEFORE
+#undef NO_THREAD_SAFETY_ANALYSIS
+
 // A member, or what a pointer member points to.
 #define GUARDED_BY(mutex) CONCORDAT_THREAD_ANNOTATION(guarded_by(mutex))
 #define PT_GUARDED_BY(mutex) CONCORDAT_THREAD_ANNOTATION(pt_guarded_by(mutex))

@@ -14,7 +14,7 @@ namespace
 class Replayer
 {
 public:
-  explicit Replayer(const ledger::LedgerSecret& secret) : secret_(secret) {}
+  explicit Replayer(const ledger::LedgerSecrets& secrets) : secrets_(secrets) {}
 
   Result<void> add(std::string_view bytes)
   {
@@ -31,7 +31,7 @@ public:
     if (entry->txid.view < last_view_)
       return fail(ErrorCode::corrupt, "the view goes back from " + std::to_string(last_view_));
 
-    const auto private_maps = entry->open(secret_);
+    const auto private_maps = entry->open(secrets_.at(seqno));
     if (!private_maps)
       return std::unexpected(private_maps.error());
     kv::WriteSet writes;
@@ -103,7 +103,7 @@ private:
     tree_.flush(seqno);
   }
 
-  const ledger::LedgerSecret& secret_;
+  const ledger::LedgerSecrets& secrets_;
   Replayed out_;
   kv::State state_;
   ledger::MerkleTree tree_;
@@ -115,7 +115,7 @@ private:
 /// Whether a signature was written after the batch that follows `last_good` had been acknowledged. The tree that a
 /// signature carries begins at the last signature committed before it, so the signature of that batch itself begins
 /// at `last_good`, and any later one after it. Only what this node's secret authenticates counts.
-bool acknowledged_after(const ledger::ChunkFiles& chunks, const ledger::LedgerSecret& secret, Seqno last_good)
+bool acknowledged_after(const ledger::ChunkFiles& chunks, const ledger::LedgerSecrets& secrets, Seqno last_good)
 {
   auto stream = chunks.stream(last_good + 1);
   while (true)
@@ -124,16 +124,16 @@ bool acknowledged_after(const ledger::ChunkFiles& chunks, const ledger::LedgerSe
     if (!bytes || !*bytes)
       return false;
     const auto entry = ledger::parse_entry(**bytes);
-    const auto committed = entry ? ledger::committed_before(*entry, secret) : std::nullopt;
+    const auto committed = entry ? ledger::committed_before(*entry, secrets) : std::nullopt;
     if (committed && *committed > last_good)
       return true;
   }
 }
 }
 
-Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecret& secret)
+Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets& secrets)
 {
-  Replayer replayer(secret);
+  Replayer replayer(secrets);
   auto stream = chunks.stream(1);
   std::optional<Error> failure;
   Seqno next = 1;
@@ -156,7 +156,7 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecret& 
   if (failure)
   {
     const auto place = "ledger entry " + std::to_string(next);
-    if (chunks.in_committed_file(next) || acknowledged_after(chunks, secret, last_good))
+    if (chunks.in_committed_file(next) || acknowledged_after(chunks, secrets, last_good))
       return fail(
           place + " is damaged, and transactions after it were acknowledged; restore the ledger directory from a copy",
           *failure);

@@ -1,11 +1,11 @@
 #pragma once
 
-#include "consensus/sequencer.h"
+#include "consensus/durable_state.h"
 #include "consensus/view_history.h"
 #include "kv/store.h"
 #include "ledger/chunks.h"
 #include "ledger/merkle.h"
-#include "ledger/secret.h"
+#include "ledger/secrets.h"
 
 #include <cstdint>
 #include <string>
@@ -30,7 +30,7 @@ struct Replayed
 /// durably; so is one batch that fails its check at the very end, which a crash can leave behind.
 /// @return Error::corrupt naming the transaction when anything before that fails: acknowledged data is damaged, and
 ///         nothing is changed
-Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecret& secret);
+Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets& secrets);
 
 /// How far the log of consensus reaches, from what was stored of it and what the ledger holds.
 /// @return Error::corrupt when the ledger is newer than the stored state: one of them is an older copy

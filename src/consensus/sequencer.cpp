@@ -41,12 +41,12 @@ struct Sequencer::Batch
 };
 
 Sequencer::Sequencer(
-    kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecret& secret,
+    kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecrets& secrets,
     Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start)
     : store_(store),
       files_(files),
       ledger_directory_(std::move(ledger_directory)),
-      secret_(secret),
+      secrets_(secrets),
       signer_(std::move(signer)),
       clock_(clock),
       durable_file_(durable),
@@ -107,7 +107,8 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
   std::string private_maps;
   kv::encode(transaction.writes(), kv::Domain::public_maps, public_maps);
   kv::encode(transaction.writes(), kv::Domain::private_maps, private_maps);
-  waiting->entry = ledger::encode_entry(secret_, txid, 0, transaction.claims_digest(), public_maps, private_maps);
+  waiting->entry =
+      ledger::encode_entry(secrets_.at(txid.seqno), txid, 0, transaction.claims_digest(), public_maps, private_maps);
   waiting->encoded.store(true, std::memory_order_release);
   waiting->encoded.notify_one();
   work_.notify_one();
@@ -204,7 +205,7 @@ void Sequencer::sign(Batch& batch)
 
   std::string public_maps;
   kv::encode(writes, kv::Domain::public_maps, public_maps);
-  batch.signature = ledger::encode_entry(secret_, txid, flags, Digest{}, public_maps, {});
+  batch.signature = ledger::encode_entry(secrets_.at(txid.seqno), txid, flags, Digest{}, public_maps, {});
   tree_.append(batch.signature.leaf);
   batch.state = store_.fill(batch.state, txid, writes);
 
@@ -383,7 +384,7 @@ Result<void> Sequencer::open_term()
 
 Result<void> Sequencer::repair()
 {
-  auto opened = ledger::ChunkFiles::open(files_, ledger_directory_, secret_);
+  auto opened = ledger::ChunkFiles::open(files_, ledger_directory_, secrets_);
   if (!opened)
     return std::unexpected(opened.error());
   const auto last = committed().seqno;

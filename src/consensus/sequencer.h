@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "consensus/durable_state.h"
 #include "consensus/engine.h"
 #include "consensus/ordering.h"
 #include "consensus/raft_log.h"
@@ -11,6 +12,7 @@
 #include "ledger/chunks.h"
 #include "ledger/entry.h"
 #include "ledger/merkle.h"
+#include "ledger/secrets.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -24,27 +26,6 @@
 
 namespace concordat::consensus
 {
-/// What a node must find again after a crash besides its ledger, written before anything that depends on it leaves.
-struct DurableState
-{
-  View term = 1;
-  EngineId vote = 0;
-  /// The term that was opened last, and the index of the empty entry that opened it: batches of that term follow it
-  /// one by one, so the index of each can be counted in the ledger.
-  View opened_term = 0;
-  Index opened_index = 0;
-
-  bool operator==(const DurableState&) const = default;
-};
-
-/// Where the durable state is kept.
-class DurableStateFile
-{
-public:
-  virtual ~DurableStateFile() = default;
-  virtual Result<void> save(const DurableState& state) = 0;
-};
-
 /// Who signs, and what the signatures say.
 struct Signer
 {
@@ -85,7 +66,7 @@ class Sequencer : public Ordering
 {
 public:
   Sequencer(
-      kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecret& secret,
+      kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecrets& secrets,
       Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start);
   ~Sequencer() override;
 
@@ -133,7 +114,7 @@ private:
   kv::Store& store_;
   base::FileSystem& files_;
   const base::Path ledger_directory_;
-  const ledger::LedgerSecret& secret_;
+  const ledger::LedgerSecrets& secrets_;
   const Signer signer_;
   base::Clock& clock_;
   DurableStateFile& durable_file_;

@@ -47,21 +47,21 @@ public:
 class SequencerTest : public ::testing::Test
 {
 protected:
-  SequencerTest() : secret_(ledger::LedgerSecret::generate()), key_(crypto::KeyPair::generate(crypto::Curve::p256)) {}
+  SequencerTest() : secrets_(ledger::LedgerSecret::generate()), key_(crypto::KeyPair::generate(crypto::Curve::p256)) {}
 
   void start()
   {
     sequencer_.reset();
     store_ = std::make_unique<kv::Store>();
-    auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
+    auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
     ASSERT_TRUE(chunks) << chunks.error().describe();
-    auto replayed = replay(**chunks, secret_);
+    auto replayed = replay(**chunks, secrets_);
     ASSERT_TRUE(replayed) << replayed.error().describe();
     const auto index = log_end(durable_.saved, *replayed);
     ASSERT_TRUE(index) << index.error().describe();
     store_->reset(replayed->state, replayed->state->txid().view);
     sequencer_ = std::make_unique<Sequencer>(
-        *store_, files_, "ledger", secret_, Signer{key_.public_key().id(), key_, "certificate", key_, "", ""}, clock_,
+        *store_, files_, "ledger", secrets_, Signer{key_.public_key().id(), key_, "certificate", key_, "", ""}, clock_,
         durable_, options_,
         SequencerStart{
             std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
@@ -90,7 +90,7 @@ protected:
   StoppedClock clock_;
   KeptState durable_;
   SequencerOptions options_;
-  ledger::LedgerSecret secret_;
+  ledger::LedgerSecrets secrets_;
   crypto::KeyPair key_;
   std::unique_ptr<kv::Store> store_;
   std::unique_ptr<Sequencer> sequencer_;
@@ -301,7 +301,7 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
   sequencer_.reset();
   std::uint64_t offsets[9] = {0, 8};
   {
-    const auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
+    const auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
     for (Seqno at = 1; at < 8; ++at)
       offsets[at + 1] = offsets[at] + (*chunks)->read(at)->size();
   }
@@ -314,10 +314,10 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
   };
   const auto refusal = [&]() -> std::string
   {
-    auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
+    auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
     if (!chunks)
       return chunks.error().describe();
-    const auto replayed = replay(**chunks, secret_);
+    const auto replayed = replay(**chunks, secrets_);
     return replayed ? "" : replayed.error().describe();
   };
   // Byte 50 is part of the seqno, so that the framing breaks; byte 100 is not, so that only the tag does.
@@ -339,8 +339,8 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
     damage(seqno, 1);
   }
   damage(7, 100);
-  const auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
-  const auto cut = replay(**chunks, secret_);
+  const auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
+  const auto cut = replay(**chunks, secrets_);
   ASSERT_TRUE(cut) << "the last batch cannot be told from a torn one";
   EXPECT_EQ(cut->cut_entries, 2U);
   EXPECT_EQ(cut->state->seqno(), 6U);
@@ -352,8 +352,8 @@ TEST_F(SequencerTest, OlderDurableStateThanTheLedgerIsRefused)
   std::optional<bool> outcome;
   ASSERT_TRUE(write("a", "1", outcome));
   sequencer_->step();
-  auto chunks = ledger::ChunkFiles::open(files_, "ledger", secret_);
-  const auto replayed = replay(**chunks, secret_);
+  auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
+  const auto replayed = replay(**chunks, secrets_);
   ASSERT_TRUE(replayed);
   EXPECT_FALSE(log_end(DurableState{}, *replayed));
 }
@@ -393,7 +393,8 @@ TEST_F(SequencerTest, ManyThreadsGetTheirAnswersAndReceipts)
   ASSERT_TRUE(covering && *covering);
   const auto entry = *sequencer_->read(1);
   const auto signature = *sequencer_->read(**covering);
-  const auto receipt = ledger::make_receipt(*ledger::parse_entry(entry), *ledger::parse_entry(signature), secret_);
+  const auto receipt =
+      ledger::make_receipt(*ledger::parse_entry(entry), *ledger::parse_entry(signature), secrets_.at(1));
   ASSERT_TRUE(receipt) << receipt.error().describe();
   EXPECT_EQ(receipt->txid(), (TxId{2, 1}));
 }

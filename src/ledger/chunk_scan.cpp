@@ -102,7 +102,7 @@ scan_chunk(base::FileSystem& files, const base::Path& directory, const ChunkName
   return found;
 }
 
-Result<void> ScannedChunk::check_tail(const LedgerSecret& secret) const
+Result<void> ScannedChunk::check_tail(const LedgerSecrets& secrets) const
 {
   if (complete || size <= end)
     return {};
@@ -120,7 +120,7 @@ Result<void> ScannedChunk::check_tail(const LedgerSecret& secret) const
   const auto tail = file->read_at(end, static_cast<std::size_t>(size - end));
   if (!tail)
     return fail("cannot read the ledger file '" + name + "'", tail.error());
-  if (acknowledged_after(*tail, broken, secret))
+  if (acknowledged_after(*tail, broken, secrets))
     return damaged(broken, " is damaged, and transactions after it were acknowledged");
   return {};
 }

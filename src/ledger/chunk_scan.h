@@ -4,7 +4,7 @@
 #include "concordat/error.h"
 #include "ledger/chunk_format.h"
 #include "ledger/chunk_name.h"
-#include "ledger/secret.h"
+#include "ledger/secrets.h"
 
 #include <cstdint>
 #include <memory>
@@ -32,8 +32,8 @@ struct ScannedChunk
   }
 
   /// What follows the last whole entry may be cut only if it was never acknowledged; Error::corrupt otherwise.
-  /// @param secret of the ledger
-  Result<void> check_tail(const LedgerSecret& secret) const;
+  /// @param secrets of the ledger
+  Result<void> check_tail(const LedgerSecrets& secrets) const;
 };
 
 /// Walks the entries of an uncommitted chunk file.

@@ -4,7 +4,7 @@
 #include "concordat/error.h"
 #include "concordat/transaction.h"
 #include "ledger/entry_scanner.h"
-#include "ledger/secret.h"
+#include "ledger/secrets.h"
 
 #include <atomic>
 #include <cstdint>
@@ -38,11 +38,11 @@ public:
   /// files are set aside as `.ignored`, `.ignored` ones skipped; a completed but uncommitted chunk keeps its name. The
   /// bytes of uncommitted files are written to fresh files that are synced and renamed over them, so that what an
   /// earlier process wrote but failed to sync is on the disk, or refused, before anything is served.
-  /// @param secret tells whether what follows the last whole entry was acknowledged
+  /// @param secrets tell whether what follows the last whole entry was acknowledged
   /// @return Error::corrupt naming file and offset when a committed chunk fails its check, or chunks do not follow
   ///         each other; nothing is changed then
   static Result<std::unique_ptr<ChunkFiles>>
-  open(base::FileSystem& files, const base::Path& directory, const LedgerSecret& secret);
+  open(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets);
 
   const Opened& opened() const
   {

@@ -14,6 +14,7 @@ namespace concordat::ledger
 namespace
 {
 const LedgerSecret secret(std::string(32, 'k'));
+const LedgerSecrets secrets(secret);
 
 /// Random appends, syncs, truncates, commits, faults and crashes against a model of what must be there.
 class CrashRun
@@ -119,7 +120,7 @@ private:
     {
       if (attempt < 4 && below(4) == 0)
         disk_.set_crash_after(below(10));
-      opened = ChunkFiles::open(disk_, "ledger", secret);
+      opened = ChunkFiles::open(disk_, "ledger", secrets);
       ASSERT_TRUE(opened || opened.error().code != ErrorCode::corrupt) << opened.error().describe();
       if (disk_.crashed())
       {
@@ -180,7 +181,7 @@ TEST(ChunksAfterACrash, WhateverOpenShowsSurvivesTheNextCrash)
     base::SimulatedFileSystem disk(seed);
     Seqno last = 0;
     {
-      auto chunks = ChunkFiles::open(disk, "ledger", secret).value();
+      auto chunks = ChunkFiles::open(disk, "ledger", secrets).value();
       for (Seqno seqno = 1; seqno <= 20; ++seqno)
       {
         const auto entry = encode_entry(secret, {2, seqno}, seqno % 7 == 0 ? chunk_after : 0, {}, {}, "text").bytes;
@@ -197,12 +198,12 @@ TEST(ChunksAfterACrash, WhateverOpenShowsSurvivesTheNextCrash)
       }
     }
     {
-      auto chunks = ChunkFiles::open(disk, "ledger", secret);
+      auto chunks = ChunkFiles::open(disk, "ledger", secrets);
       ASSERT_TRUE(chunks) << chunks.error().describe();
       last = (*chunks)->last();
     }
     disk.crash();
-    auto chunks = ChunkFiles::open(disk, "ledger", secret);
+    auto chunks = ChunkFiles::open(disk, "ledger", secrets);
     ASSERT_TRUE(chunks) << chunks.error().describe();
     EXPECT_EQ((*chunks)->last(), last);
     EXPECT_EQ(last, 11U);
@@ -214,7 +215,7 @@ TEST(ChunksAfterACrash, AFullDiskIsAnErrorThatTruncateMends)
   for (std::uint64_t after = 0; after < 4; ++after)
   {
     base::SimulatedFileSystem disk(after);
-    auto chunks = ChunkFiles::open(disk, "ledger", secret).value();
+    auto chunks = ChunkFiles::open(disk, "ledger", secrets).value();
     const auto entry = [](Seqno seqno, std::uint8_t flags = 0)
     { return encode_entry(secret, {2, seqno}, flags, {}, {}, "text").bytes; };
     ASSERT_TRUE(chunks->append({entry(1), entry(2, chunk_after)}));
@@ -228,7 +229,7 @@ TEST(ChunksAfterACrash, AFullDiskIsAnErrorThatTruncateMends)
     ASSERT_TRUE(chunks->append({entry(3, chunk_after), entry(4)}));
     ASSERT_TRUE(chunks->sync());
     disk.crash();
-    EXPECT_EQ(ChunkFiles::open(disk, "ledger", secret).value()->last(), 4U);
+    EXPECT_EQ(ChunkFiles::open(disk, "ledger", secrets).value()->last(), 4U);
   }
 }
 }

@@ -26,10 +26,10 @@ std::unexpected<Error> corrupt(const std::string& name, const std::string& what)
 class ChunkOpener
 {
 public:
-  ChunkOpener(base::FileSystem& files, const base::Path& directory, const LedgerSecret& secret, ChunkFiles& into)
+  ChunkOpener(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets, ChunkFiles& into)
       : files_(files),
         directory_(directory),
-        secret_(secret),
+        secrets_(secrets),
         into_(into)
   {
   }
@@ -174,7 +174,7 @@ private:
       if (scanned->positions.empty() && !is_last)
         return corrupt(name, "it holds no whole entry, but other files follow");
       next_ = scanned->last() + 1;
-      if (auto torn = scanned->check_tail(secret_); !torn)
+      if (auto torn = scanned->check_tail(secrets_); !torn)
         return torn;
       kept_.push_back(std::move(*scanned));
     }
@@ -285,7 +285,7 @@ private:
 
   base::FileSystem& files_;
   const base::Path& directory_;
-  const LedgerSecret& secret_;
+  const LedgerSecrets& secrets_;
   ChunkFiles& into_;
   std::vector<std::string> leftovers_;
   std::vector<std::string> set_aside_;
@@ -296,10 +296,10 @@ private:
 };
 
 Result<std::unique_ptr<ChunkFiles>>
-ChunkFiles::open(base::FileSystem& files, const base::Path& directory, const LedgerSecret& secret)
+ChunkFiles::open(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets)
 {
   std::unique_ptr<ChunkFiles> chunks(new ChunkFiles(files, directory));
-  if (auto opened = ChunkOpener(files, directory, secret, *chunks).run(); !opened)
+  if (auto opened = ChunkOpener(files, directory, secrets, *chunks).run(); !opened)
     return fail("cannot open the ledger in '" + directory + "'", opened.error());
   return chunks;
 }

@@ -28,7 +28,8 @@ TEST_F(Chunks, ATornTailIsCutAtOpenAndSaid)
 TEST_F(Chunks, DamageBeforeAcknowledgedTransactionsIsNoTornTail)
 {
   TestService service;
-  secret = &service.secret;
+  const LedgerSecrets own(service.secret);
+  secrets = &own;
   service.create();
   std::vector<Seqno> signatures;
   for (int batch = 0; batch < 3; ++batch)
@@ -72,9 +73,10 @@ TEST_F(Chunks, OnlyASignatureUnderTheOwnSecretTellsDamageFromATornTail)
   auto damaged = service.chunk(1, service.entries.size(), false);
   damaged[8 + service.entry(1).size()] = '\x7f';
   files.put("ledger/ledger_1", damaged);
-  secret = &service.secret;
+  const LedgerSecrets own(service.secret);
+  secrets = &own;
   expect_refused(ErrorCode::corrupt, "entry 2 is damaged");
-  secret = &test_secret; // as if a value in the tail only looked like a signature
+  secrets = &test_secrets; // as if a value in the tail only looked like a signature
   open();
   EXPECT_EQ(chunks->last(), 1U);
 }

@@ -214,7 +214,7 @@ TEST(ChunksOnTheRealDisk, ManyCommittedFilesNeedFewDescriptorsAndAreReadFromAnyT
   std::string directory = testing::TempDir() + "chunksXXXXXX";
   ASSERT_NE(::mkdtemp(directory.data()), nullptr);
   base::RealFileSystem disk;
-  auto opened = ChunkFiles::open(disk, directory + "/ledger", test_secret);
+  auto opened = ChunkFiles::open(disk, directory + "/ledger", test_secrets);
   ASSERT_TRUE(opened) << opened.error().describe();
   auto& chunks = **opened;
   std::atomic<bool> stop = false;

@@ -4,6 +4,7 @@
 #include "ledger/chunk_format.h"
 #include "ledger/chunks.h"
 #include "ledger/entry.h"
+#include "ledger/secrets.h"
 #include "ledger/test_files.h"
 
 #include <gtest/gtest.h>
@@ -15,6 +16,7 @@
 namespace concordat::ledger
 {
 inline const LedgerSecret test_secret(std::string(32, 'k'));
+inline const LedgerSecrets test_secrets(test_secret);
 
 inline std::string make_entry(Seqno seqno, std::uint8_t flags = 0, std::size_t size = 20)
 {
@@ -29,7 +31,7 @@ protected:
   void open()
   {
     chunks.reset();
-    auto opened = ChunkFiles::open(files, "ledger", *secret);
+    auto opened = ChunkFiles::open(files, "ledger", *secrets);
     ASSERT_TRUE(opened) << opened.error().describe();
     chunks = std::move(*opened);
   }
@@ -70,7 +72,7 @@ protected:
   void expect_refused(ErrorCode code, const std::string& naming)
   {
     const auto before = contents();
-    const auto opened = ChunkFiles::open(files, "ledger", *secret);
+    const auto opened = ChunkFiles::open(files, "ledger", *secrets);
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, code);
     EXPECT_NE(opened.error().describe().find(naming), std::string::npos) << opened.error().describe();
@@ -85,7 +87,7 @@ protected:
   }
 
   MemoryFileSystem files;
-  const LedgerSecret* secret = &test_secret;
+  const LedgerSecrets* secrets = &test_secrets;
   std::unique_ptr<ChunkFiles> chunks;
 };
 }

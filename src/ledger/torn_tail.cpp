@@ -14,7 +14,7 @@ namespace
 constexpr std::size_t before_first_map = entry_header_size + 16 + 12 + 8 + 1 + 8 + 32 + 32 + 8;
 }
 
-std::optional<Seqno> committed_before(const Entry& entry, const LedgerSecret& secret)
+std::optional<Seqno> committed_before(const Entry& entry, const LedgerSecrets& secrets)
 {
   kv::WriteSet writes;
   if (!kv::decode(entry.public_maps, kv::Domain::public_maps, writes))
@@ -23,13 +23,13 @@ std::optional<Seqno> committed_before(const Entry& entry, const LedgerSecret& se
   if (table == writes.end())
     return std::nullopt;
   const auto value = table->second.find(single_key);
-  if (value == table->second.end() || !value->second || !entry.open(secret))
+  if (value == table->second.end() || !value->second || !entry.open(secrets.at(entry.txid.seqno)))
     return std::nullopt;
   const auto tree = MerkleTree::deserialise(*value->second);
   return tree ? std::optional<Seqno>(tree->first_kept()) : std::nullopt;
 }
 
-bool acknowledged_after(std::string_view tail, Seqno broken, const LedgerSecret& secret)
+bool acknowledged_after(std::string_view tail, Seqno broken, const LedgerSecrets& secrets)
 {
   std::string first_map;
   base::append_lp(first_map, cose_signatures_table);
@@ -40,7 +40,7 @@ bool acknowledged_after(std::string_view tail, Seqno broken, const LedgerSecret&
     const auto entry = parse_entry(tail.substr(at - before_first_map));
     if (!entry || entry->txid.seqno <= broken)
       continue;
-    const auto committed = committed_before(*entry, secret);
+    const auto committed = committed_before(*entry, secrets);
     if (committed && *committed >= broken)
       return true;
   }

@@ -105,7 +105,7 @@ Response receipt(const Services& services, const Request& request)
   const auto signature = ledger::parse_entry(*signature_bytes);
   if (!signature)
     return failed(signature.error());
-  const auto made = ledger::make_receipt(*entry, *signature, services.ledger_secret);
+  const auto made = ledger::make_receipt(*entry, *signature, services.ledger_secrets.at(id->seqno));
   if (!made)
     return failed(made.error());
   return Response::json(made->to_json());

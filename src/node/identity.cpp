@@ -6,6 +6,8 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
+
 namespace concordat::node
 {
 namespace
@@ -15,17 +17,66 @@ constexpr std::string_view consensus_purpose = "consensus";
 constexpr std::string_view identity_file = "identity.sealed";
 constexpr std::string_view consensus_file = "consensus.sealed";
 
+/// Without a version: one secret under `ledger_secret`, written by the first release.
+constexpr std::int64_t identity_version = 2;
+/// Without a version, 32 bytes: no mark, written by the first release.
+constexpr std::uint64_t consensus_version = 2;
+constexpr std::size_t size_without_mark = 32;
+constexpr std::size_t ledger_secret_size = 32;
+
 std::unexpected<Error> unusable(const base::Path& path)
 {
   return fail(ErrorCode::corrupt, "'" + path + "' was sealed by another release, or is damaged");
+}
+
+/// @return null unless they are seqnos from 1 on, ascending, each with 32 bytes in hex
+std::shared_ptr<ledger::LedgerSecrets> read_secrets(const boost::json::object& content)
+{
+  std::shared_ptr<ledger::LedgerSecrets> secrets;
+  Seqno last = 0;
+  const auto add = [&](Seqno first, const std::string& hex)
+  {
+    auto raw = base::from_hex(hex);
+    if (!raw || raw->size() != ledger_secret_size || (last == 0 ? first != 1 : first <= last))
+      return false;
+    ledger::LedgerSecret secret(*raw);
+    crypto::wipe(*raw);
+    if (secrets)
+      secrets->add(first, std::move(secret));
+    else
+      secrets = std::make_shared<ledger::LedgerSecrets>(std::move(secret));
+    last = first;
+    return true;
+  };
+
+  const auto* const version = content.if_contains("version");
+  if (!version)
+    return add(1, string_member(content, "ledger_secret")) ? secrets : nullptr;
+  const auto* const list = content.if_contains("ledger_secrets");
+  if (*version != identity_version || !list || !list->is_array())
+    return nullptr;
+  for (const auto& item : list->get_array())
+  {
+    const auto* const period = item.if_object();
+    const auto* const first = period ? period->if_contains("first_seqno") : nullptr;
+    if (!first || !first->is_int64() || first->get_int64() < 1 ||
+        !add(static_cast<Seqno>(first->get_int64()), string_member(*period, "secret")))
+      return nullptr;
+  }
+  return secrets;
 }
 }
 
 Identity Identity::generate(crypto::Curve curve)
 {
   auto encryption = crypto::generate_rsa();
-  return {crypto::KeyPair::generate(curve), crypto::KeyPair::generate(curve), std::move(encryption.private_pem),
-          std::move(encryption.public_pem), ledger::LedgerSecret::generate(), false};
+  return {
+      crypto::KeyPair::generate(curve),
+      crypto::KeyPair::generate(curve),
+      std::move(encryption.private_pem),
+      std::move(encryption.public_pem),
+      std::make_shared<ledger::LedgerSecrets>(ledger::LedgerSecret::generate()),
+      false};
 }
 
 SealedState::SealedState(base::FileSystem& files, attestation::SealedFiles& sealed, base::Path directory)
@@ -44,13 +95,17 @@ Result<void> SealedState::save_identity(const Identity& identity)
 {
   if (auto made = files_.make_directory(directory_); !made)
     return made;
+  boost::json::array secrets;
+  for (const auto& [first, secret] : identity.ledger_secrets->periods())
+    secrets.push_back(boost::json::object{{"first_seqno", first}, {"secret", base::to_hex(secret->raw())}});
   boost::json::object content{
       {"encryption_private_key", identity.encryption_private_key_pem},
       {"encryption_public_key", identity.encryption_public_key_pem},
-      {"ledger_secret", base::to_hex(identity.ledger_secret.raw())},
+      {"ledger_secrets", std::move(secrets)},
       {"node_key", identity.node_key.private_pem()},
       {"service_created", identity.service_created},
-      {"service_key", identity.service_key.private_pem()}};
+      {"service_key", identity.service_key.private_pem()},
+      {"version", identity_version}};
   auto text = boost::json::serialize(content);
   auto written = sealed_.write(base::join(directory_, identity_file), identity_purpose, text);
   crypto::wipe(text);
@@ -70,26 +125,30 @@ Result<Identity> SealedState::load_identity() const
     return unusable(path);
   const auto node_key = crypto::KeyPair::from_pem(string_member(*object, "node_key"));
   const auto service_key = crypto::KeyPair::from_pem(string_member(*object, "service_key"));
-  const auto secret = base::from_hex(string_member(*object, "ledger_secret"));
+  auto secrets = read_secrets(*object);
   const auto* const created = object->if_contains("service_created");
-  if (!node_key || !service_key || !secret || secret->size() != 32 || !created || !created->is_bool())
+  if (!node_key || !service_key || !secrets || !created || !created->is_bool())
     return unusable(path);
   return Identity{
       *node_key,
       *service_key,
       string_member(*object, "encryption_private_key"),
       string_member(*object, "encryption_public_key"),
-      ledger::LedgerSecret(*secret),
+      std::move(secrets),
       created->get_bool()};
 }
 
 Result<void> SealedState::save(const consensus::DurableState& state)
 {
   std::string bytes;
+  base::append_le(bytes, consensus_version);
   base::append_le(bytes, state.term);
   base::append_le(bytes, state.vote);
   base::append_le(bytes, state.opened_term);
   base::append_le(bytes, state.opened_index);
+  base::append_le(bytes, state.mark.txid.view);
+  base::append_le(bytes, state.mark.txid.seqno);
+  bytes.append(base::as_view(state.mark.root));
   return sealed_.write(base::join(directory_, consensus_file), consensus_purpose, bytes);
 }
 
@@ -102,12 +161,28 @@ Result<consensus::DurableState> SealedState::load() const
   if (!bytes)
     return std::unexpected(bytes.error());
   base::Reader reader(*bytes);
+  const bool marked = bytes->size() != size_without_mark;
+  if (marked && reader.le<std::uint64_t>() != consensus_version)
+    return unusable(path);
   const auto term = reader.le<View>();
   const auto vote = reader.le<consensus::EngineId>();
   const auto opened_term = reader.le<View>();
   const auto opened_index = reader.le<consensus::Index>();
-  if (!term || !vote || !opened_term || !opened_index || !reader.done())
+  if (!term || !vote || !opened_term || !opened_index)
     return unusable(path);
-  return consensus::DurableState{*term, *vote, *opened_term, *opened_index};
+  consensus::DurableState state{*term, *vote, *opened_term, *opened_index, {}};
+  if (marked)
+  {
+    const auto view = reader.le<View>();
+    const auto seqno = reader.le<Seqno>();
+    const auto root = reader.take(state.mark.root.size());
+    if (!view || !seqno || !root)
+      return unusable(path);
+    state.mark.txid = {*view, *seqno};
+    std::ranges::copy(*root, state.mark.root.begin());
+  }
+  if (!reader.done())
+    return unusable(path);
+  return state;
 }
 }

@@ -3,11 +3,12 @@
 #include "attestation/sealed_file.h"
 #include "base/files.h"
 #include "concordat/error.h"
-#include "consensus/sequencer.h"
+#include "consensus/durable_state.h"
 #include "crypto/hash.h"
 #include "crypto/keys.h"
-#include "ledger/secret.h"
+#include "ledger/secrets.h"
 
+#include <memory>
 #include <string>
 
 namespace concordat::node
@@ -19,7 +20,7 @@ struct Identity
   crypto::KeyPair service_key;
   std::string encryption_private_key_pem;
   std::string encryption_public_key_pem;
-  ledger::LedgerSecret ledger_secret;
+  std::shared_ptr<ledger::LedgerSecrets> ledger_secrets; ///< never null
   /// The creation transaction was committed: a ledger without it has been lost, and must not be begun anew under the
   /// same secrets.
   bool service_created = false;

@@ -5,7 +5,7 @@
 #include "consensus/ordering.h"
 #include "http/server.h"
 #include "kv/store.h"
-#include "ledger/secret.h"
+#include "ledger/secrets.h"
 #include "node/configuration.h"
 
 #include <atomic>
@@ -21,7 +21,7 @@ struct Services
   const Configuration& configuration;
   kv::Store& store;
   consensus::Ordering& ordering;
-  const ledger::LedgerSecret& ledger_secret;
+  const ledger::LedgerSecrets& ledger_secrets;
   const attestation::Evidence& evidence;
   base::Clock& clock;
   std::string node_id;

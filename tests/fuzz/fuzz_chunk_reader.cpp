@@ -74,6 +74,7 @@ void read_all(const ledger::ChunkFiles& chunks)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
   static const ledger::LedgerSecret secret(std::string(32, 'k'));
+  static const ledger::LedgerSecrets secrets(secret);
   base::SimulatedFileSystem files(1);
   write_files(files, {reinterpret_cast<const char*>(data), size});
 
@@ -83,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   Seqno last = 0;
   {
-    const auto chunks = ledger::ChunkFiles::open(files, "ledger", secret);
+    const auto chunks = ledger::ChunkFiles::open(files, "ledger", secrets);
     if (!chunks)
       return 0;
     last = (*chunks)->last();
@@ -91,7 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // Opening leaves a directory that is sound, durable, and can be written on.
   files.crash();
-  auto again = ledger::ChunkFiles::open(files, "ledger", secret);
+  auto again = ledger::ChunkFiles::open(files, "ledger", secrets);
   require(again && (*again)->last() == last && (*again)->opened().cut_bytes == 0);
   const auto entry = ledger::encode_entry(secret, {2, last + 1}, ledger::chunk_after, {}, {}, {}).bytes;
   require((*again)->append({entry}).has_value());

@@ -46,7 +46,7 @@ World::World(std::uint64_t seed)
       sealing_key_(32, 'k'),
       identity_(node::Identity{
           crypto::KeyPair::generate(crypto::Curve::p256), crypto::KeyPair::generate(crypto::Curve::p256), "", "",
-          ledger::LedgerSecret::generate(), true})
+          std::make_shared<ledger::LedgerSecrets>(ledger::LedgerSecret::generate()), true})
 {
 }
 
@@ -144,10 +144,10 @@ std::optional<std::string> World::boot()
 
   if (auto made = files_.make_directory(sealed_directory); !made)
     return failed(made.error());
-  auto chunks = ledger::ChunkFiles::open(files_, ledger_directory, identity_.ledger_secret);
+  auto chunks = ledger::ChunkFiles::open(files_, ledger_directory, *identity_.ledger_secrets);
   if (!chunks)
     return failed(chunks.error());
-  auto replayed = consensus::replay(**chunks, identity_.ledger_secret);
+  auto replayed = consensus::replay(**chunks, *identity_.ledger_secrets);
   if (!replayed)
     return failed(replayed.error());
   const auto durable = sealed_state_->load();
@@ -186,7 +186,7 @@ std::optional<std::string> World::boot()
   consensus::SequencerOptions options;
   options.chunk_size = chunk_size;
   sequencer_ = std::make_unique<consensus::Sequencer>(
-      *store_, files_, ledger_directory, identity_.ledger_secret,
+      *store_, files_, ledger_directory, *identity_.ledger_secrets,
       consensus::Signer{
           identity_.node_id(), identity_.node_key, node_certificate_, identity_.service_key, "issuer", "subject"},
       clock_, *sealed_state_, options,

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "concordat/error.h"
+#include "concordat/transaction.h"
+#include "consensus/engine.h"
+
+namespace concordat::consensus
+{
+/// A point that was committed for certain: what a start finds must reach it and be the same there.
+struct Mark
+{
+  TxId txid;     ///< a committed signature transaction; 0.0: nothing is known
+  Digest root{}; ///< of the tree over all entries up to and including it
+
+  bool operator==(const Mark&) const = default;
+};
+
+/// What a node must find again after a crash besides its ledger, written before anything that depends on it leaves.
+struct DurableState
+{
+  View term = 1;
+  EngineId vote = 0;
+  /// The term that was opened last, and the index of the empty entry that opened it: batches of that term follow it
+  /// one by one, so the index of each can be counted in the ledger.
+  View opened_term = 0;
+  Index opened_index = 0;
+  /// Nothing leaves because of it, so it may lag: saved at the end of a chunk, at a clean stop, and now and then.
+  Mark mark;
+
+  bool operator==(const DurableState&) const = default;
+};
+
+/// Where the durable state is kept.
+class DurableStateFile
+{
+public:
+  virtual ~DurableStateFile() = default;
+  virtual Result<void> save(const DurableState& state) = 0;
+};
+}

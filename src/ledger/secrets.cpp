@@ -1,0 +1,54 @@
+#include "ledger/secrets.h"
+
+#include "base/check.h"
+
+#include <iterator>
+
+namespace concordat::ledger
+{
+LedgerSecrets::LedgerSecrets(LedgerSecret first)
+{
+  add(1, std::move(first));
+}
+
+const LedgerSecrets::Period& LedgerSecrets::find(Seqno seqno) const
+{
+  CHECK(seqno >= 1, "seqnos are counted up from 1");
+  const auto* const newest = newest_.load(std::memory_order_acquire);
+  if (seqno >= newest->first)
+    return *newest;
+  const base::LockGuard lock(mutex_);
+  return *std::prev(in_force_.upper_bound(seqno))->second;
+}
+
+const LedgerSecret& LedgerSecrets::at(Seqno seqno) const
+{
+  return *find(seqno).secret;
+}
+
+Seqno LedgerSecrets::since(Seqno seqno) const
+{
+  return find(seqno).first;
+}
+
+void LedgerSecrets::add(Seqno first, LedgerSecret secret)
+{
+  CHECK(first >= 1, "seqnos are counted up from 1");
+  const base::LockGuard lock(mutex_);
+  const auto& kept = secrets_.emplace_back(std::move(secret));
+  const auto& period = all_.emplace_back(Period{first, &kept});
+  in_force_.erase(in_force_.lower_bound(first), in_force_.end());
+  in_force_.emplace(first, &period);
+  newest_.store(&period, std::memory_order_release);
+}
+
+std::vector<LedgerSecrets::Period> LedgerSecrets::periods() const
+{
+  const base::LockGuard lock(mutex_);
+  std::vector<Period> periods;
+  periods.reserve(in_force_.size());
+  for (const auto& [first, period] : in_force_)
+    periods.push_back(*period);
+  return periods;
+}
+}

@@ -1,0 +1,85 @@
+#include "base/log.h"
+#include "node/node.h"
+
+/// Beginning: from nothing to a service that has its creation transaction, and opening it.
+namespace concordat::node
+{
+Result<void> Node::create_service()
+{
+  const auto threshold = initial_recovery_threshold(configuration_);
+  if (!threshold)
+    return std::unexpected(threshold.error());
+  const auto founders = read_founders(files_, configuration_);
+  if (!founders)
+    return std::unexpected(founders.error());
+
+  identity_.emplace(Identity::generate(configuration_.curve));
+  if (auto saved = sealed_state_->save_identity(*identity_); !saved)
+    return fail("cannot seal this node's identity", saved.error());
+  auto chunks = ledger::ChunkFiles::open(files_, configuration_.ledger_directory, *identity_->ledger_secrets);
+  if (!chunks)
+    return fail("cannot make the ledger directory", chunks.error());
+  const auto certificates = make_certificates(configuration_, *identity_, addresses_, clock_.unix_seconds());
+  if (!certificates)
+    return std::unexpected(certificates.error());
+  const auto evidence = platform_.evidence(identity_->key_digest());
+  if (!evidence)
+    return fail("cannot get the platform's evidence", evidence.error());
+  const auto record = node_record(configuration_, *identity_, *evidence, founders->node_data, addresses_);
+
+  start_sequencer({std::move(*chunks), {}, {}, {}, {}, 0}, certificates->node.pem());
+  if (auto opened = sequencer_->open_term(); !opened)
+    return fail("cannot become primary", opened.error());
+  const auto created = commit_now(
+      [&](Transaction& transaction, TxId txid) -> Result<void>
+      {
+        write_genesis(
+            transaction, *founders, *identity_, *certificates, record, *evidence, *threshold, configuration_, txid);
+        return {};
+      });
+  if (!created)
+    return fail("cannot create the service", created.error());
+  identity_->service_created = true;
+  if (auto saved = sealed_state_->save_identity(*identity_); !saved)
+    return fail("cannot seal this node's identity", saved.error());
+  spdlog::info("created the service in transaction {}", created->to_string());
+  return {};
+}
+
+Result<void> Node::discard_leftovers()
+{
+  for (const auto& directory : {configuration_.ledger_directory, configuration_.sealed_directory})
+  {
+    if (!files_.exists(directory))
+      continue;
+    const auto names = files_.list(directory);
+    if (!names)
+      return std::unexpected(names.error());
+    for (const auto& name : *names)
+      if (name.ends_with(".sealed") || name.starts_with("ledger_"))
+        if (auto removed = files_.remove(base::join(directory, name)); !removed)
+          return removed;
+    if (auto synced = files_.sync_directory(directory); !synced)
+      return synced;
+  }
+  identity_.reset();
+  return {};
+}
+
+Result<void> Node::open_service()
+{
+  kv::SnapshotTransaction state(store_.committed());
+  if (!configuration_.open_service || is_open(state))
+    return {};
+  const auto opened = commit_now(
+      [](Transaction& transaction, TxId) -> Result<void>
+      {
+        write_opening(transaction);
+        return {};
+      });
+  if (!opened)
+    return fail("cannot open the service", opened.error());
+  spdlog::info("opened the service in transaction {}", opened->to_string());
+  return {};
+}
+}

@@ -1,0 +1,84 @@
+#include "base/check.h"
+#include "base/log.h"
+#include "ledger/entry.h"
+#include "node/json.h"
+#include "node/node.h"
+#include "node/node_endpoints.h"
+#include "node/tables.h"
+#include "node/version.h"
+
+#include <boost/json.hpp>
+
+#include <unistd.h>
+
+/// Serving: endpoints, certificates of the interfaces, output files.
+namespace concordat::node
+{
+Result<void> Node::serve()
+{
+  const auto evidence = platform_.evidence(identity_->key_digest());
+  if (!evidence)
+    return fail("cannot get the platform's evidence", evidence.error());
+  evidence_ = *evidence;
+  const auto certificates = make_certificates(configuration_, *identity_, addresses_, clock_.unix_seconds());
+  if (!certificates)
+    return std::unexpected(certificates.error());
+  const auto& node_to_node = configuration_.node_to_node_interface;
+  services_.reset(new Services{
+      configuration_, store_, *sequencer_, *identity_->ledger_secrets, evidence_, clock_, identity_->node_id(),
+      certificates->self_signed.pem(),
+      string_member(node_to_node, node_to_node.contains("published_address") ? "published_address" : "bind_address"),
+      [this] { return server_->metrics(); }});
+
+  const auto app_is_open = [this, flag = std::make_shared<OpenFlag>()] { return (*flag)(store_.committed()); };
+  std::vector<Frontend> frontends;
+  frontends.push_back({"/app", application_->info(), application_->endpoints(), app_is_open});
+  frontends.push_back(
+      {"/node",
+       {"Concordat node", "What operators ask a node.", std::string(version), {}},
+       node_endpoints(*services_),
+       [] { return true; }});
+  frontends.push_back(
+      {"/gov", {"Concordat governance", "What members decide on.", std::string(version), {}}, {}, [] { return true; }});
+  dispatcher_ = std::make_unique<Dispatcher>(*services_, std::move(frontends));
+  serving_.store(dispatcher_.get(), std::memory_order_release);
+  sequencer_thread_ = std::thread([this] { sequencer_->run(); });
+
+  if (auto written = write_outputs(); !written)
+    return written;
+  kv::SnapshotTransaction state(store_.committed());
+  const auto endorsed = state.get(tables::node_certificates, identity_->node_id());
+  CHECK(endorsed, "the service knows this node");
+  for (const auto& interface : configuration_.interfaces)
+  {
+    const http::TlsIdentity shown{
+        interface.endorsed_by_service ? std::string(*endorsed) : services_->self_signed_certificate_pem,
+        identity_->node_key.private_pem()};
+    if (auto set = server_->set_identity(interface.listen.name, shown); !set)
+      return fail("cannot serve interface '" + interface.listen.name + "'", set.error());
+    spdlog::info("interface '{}' listens on {}", interface.listen.name, addresses_[interface.listen.name]);
+  }
+  return {};
+}
+
+Result<void> Node::write_outputs()
+{
+  kv::SnapshotTransaction state(store_.committed());
+  const auto service = read_object(state, tables::service_info, ledger::single_key);
+  CHECK(service, "the service exists");
+  boost::json::object addresses;
+  for (const auto& [name, address] : addresses_)
+    addresses[name] = address;
+  const std::pair<std::optional<base::Path>, std::string> outputs[] = {
+      {configuration_.service_certificate_file, string_member(*service, "cert")},
+      {configuration_.node_certificate_file, services_->self_signed_certificate_pem},
+      {configuration_.rpc_addresses_file, to_canonical_json(addresses)},
+      {configuration_.node_to_node_address_file, services_->node_to_node_address},
+      {configuration_.pid_file, std::to_string(::getpid()) + "\n"}};
+  for (const auto& [path, content] : outputs)
+    if (path)
+      if (auto written = files_.replace(*path, content); !written)
+        return fail("cannot write an output file", written.error());
+  return {};
+}
+}
