@@ -136,6 +136,7 @@ Endpoint json_endpoint(std::string method, std::string path, Mode mode, Handler 
   endpoint.method = std::move(method);
   endpoint.path = std::move(path);
   endpoint.mode = mode;
+  endpoint.place = Place::io_thread;
   endpoint.openapi = std::move(openapi);
   endpoint.handler = [handler = std::move(handler)](Context& context)
   {
@@ -154,6 +155,12 @@ Endpoint json_endpoint(std::string method, std::string path, Mode mode, Handler 
   return endpoint;
 }
 
+Endpoint on_pool(Endpoint endpoint)
+{
+  endpoint.place = Place::pool;
+  return endpoint;
+}
+
 std::vector<Endpoint> common_endpoints(Services& services, const Frontend& frontend)
 {
   std::vector<Endpoint> out;
@@ -165,10 +172,11 @@ std::vector<Endpoint> common_endpoints(Services& services, const Frontend& front
   out.push_back(json_endpoint(
       "GET", "/tx", Mode::command, [&services](Context& context) { return status(services, context.request()); },
       described("What is known of a transaction", {query_parameter("transaction_id", true)})));
-  out.push_back(json_endpoint(
+  out.push_back(on_pool(json_endpoint(
       "GET", "/receipt", Mode::command, [&services](Context& context) { return receipt(services, context.request()); },
-      described("The proof that a committed transaction is in the ledger", {query_parameter("transaction_id", true)})));
-  out.push_back(json_endpoint(
+      described(
+          "The proof that a committed transaction is in the ledger", {query_parameter("transaction_id", true)}))));
+  out.push_back(on_pool(json_endpoint(
       "GET", "/api", Mode::command,
       [&frontend](Context& context)
       {
@@ -176,7 +184,7 @@ std::vector<Endpoint> common_endpoints(Services& services, const Frontend& front
           return Response::error(400, "UnsupportedApiVersionValue", "This release has no dated governance interface");
         return answer(api_description(frontend.prefix, frontend.info, frontend.endpoints));
       },
-      described("This description")));
+      described("This description"))));
   return out;
 }
 }

@@ -152,6 +152,12 @@ const Rule& file_rule()
             {"open_service", Kind::boolean},
             text("sealed_directory"),
             text("sealing_key_file"),
+            object(
+                "handlers", {{"threads", Kind::count},
+                             {"max_waiting", Kind::count},
+                             {"max_waiting_size", Kind::size},
+                             {"deadline", Kind::duration},
+                             {"inline_body_size", Kind::size}}),
             {"application", Kind::anything}})});
   return rule;
 }
@@ -201,6 +207,11 @@ public:
   {
     if (const auto* const found = find(name))
       out = parse_size(found->get_string()).value_or(out);
+  }
+  void read_duration(std::string_view name, std::chrono::milliseconds& out) const
+  {
+    if (const auto* const found = find(name))
+      out = std::chrono::milliseconds(parse_duration(found->get_string()).value_or(0) / 1000);
   }
   void read_list(std::string_view name, std::vector<std::string>& out) const
   {
@@ -311,6 +322,12 @@ void read_ours(Section ours, Configuration& out)
   ours.read("open_service", out.open_service);
   ours.read("sealed_directory", out.sealed_directory);
   ours.read("sealing_key_file", out.sealing_key_file);
+  const auto handlers = ours.section("handlers");
+  handlers.read_count("threads", out.handlers.threads);
+  handlers.read_count("max_waiting", out.handlers.max_waiting);
+  handlers.read_size("max_waiting_size", out.handlers.max_waiting_size);
+  handlers.read_duration("deadline", out.handlers.deadline);
+  handlers.read_size("inline_body_size", out.handlers.inline_body_size);
 }
 }
 

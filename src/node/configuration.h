@@ -8,6 +8,7 @@
 
 #include <boost/json/value.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -45,6 +46,16 @@ struct RpcInterface
   std::optional<std::vector<std::string>> accepted_endpoints;
   bool endorsed_by_service = true;   ///< false: the interface shows the node's self-signed certificate
   boost::json::object as_configured; ///< for the node's record
+};
+
+/// Where handlers run that take long, and for how long anybody waits for them.
+struct HandlerConfiguration
+{
+  unsigned threads = 0;                       ///< 0: one per core, but 2 at least
+  std::uint64_t max_waiting = 1000;           ///< requests that wait for a thread
+  std::uint64_t max_waiting_size = 64 << 20;  ///< bytes of their bodies
+  std::chrono::milliseconds deadline{30'000}; ///< from the request to the end of the handler; 0: none
+  std::uint64_t inline_body_size = 16 << 10;  ///< requests with larger bodies never run on an I/O thread
 };
 
 /// The configuration of one node, as its file says, with defaults filled in (governance.md §16). Keys that this
@@ -86,6 +97,7 @@ struct Configuration
   // The section "concordat": what is ours.
   std::vector<UserConfiguration> users;
   bool open_service = false;
+  HandlerConfiguration handlers;
   base::Path sealed_directory = "sealed";
   base::Path sealing_key_file = "sealing.key";
   boost::json::object application;

@@ -5,7 +5,7 @@
 #include "http/server.h"
 #include "node/services.h"
 
-#include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <regex>
@@ -14,6 +14,8 @@
 
 namespace concordat::node
 {
+class RequestRun;
+
 /// A set of endpoints under one prefix.
 struct Frontend
 {
@@ -23,10 +25,10 @@ struct Frontend
   std::function<bool()> open;
 };
 
-/// Takes each request through the checks of http-api.md §2.1, runs its handler in a transaction, and answers: a read
-/// from committed state, a write once it is durable and agreed on.
+/// Takes each request through the checks of http-api.md §2.1 and has it run: at once, or on the pool if its endpoint or
+/// the size of its body says so.
 ///
-/// `handle` is called from several threads at once.
+/// `handle` is called from several threads at once, each the thread of the request's connection.
 class Dispatcher
 {
 public:
@@ -41,13 +43,10 @@ private:
     Frontend frontend;
     http::Router router;
   };
-  struct Run;
-
   const Installed& frontend_of(std::string_view path, std::string_view& rest) const;
   bool accepted(const http::Session& session, const std::string& endpoint) const;
-  void run_command(Run& run) const;
-  void run_read(Run& run) const;
-  void run_write(Run& run) const;
+  static http::Router::Match find(const http::Router& router, std::string_view method, std::string_view path);
+  void queue(const std::shared_ptr<RequestRun>& run, std::uint64_t body_size) const;
 
   Services& services_;
   std::vector<Installed> frontends_;

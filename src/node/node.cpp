@@ -18,6 +18,9 @@ Node::Node(
 Node::~Node()
 {
   announce_stop();
+  // Handlers that run may still write: the order ends after them, and settles what they have submitted.
+  if (pool_)
+    pool_->stop();
   if (sequencer_)
     sequencer_->stop();
   if (sequencer_thread_.joinable())

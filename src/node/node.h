@@ -4,6 +4,7 @@
 #include "attestation/sealed_file.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/worker_pool.h"
 #include "concordat/application.h"
 #include "consensus/sequencer.h"
 #include "http/server.h"
@@ -71,6 +72,7 @@ private:
   attestation::Evidence evidence_;
   kv::Store store_;
   std::unique_ptr<consensus::Sequencer> sequencer_;
+  std::unique_ptr<base::WorkerPool> pool_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::atomic<const Dispatcher*> serving_{nullptr};

@@ -23,9 +23,13 @@ Result<void> Node::serve()
   const auto certificates = make_certificates(configuration_, *identity_, addresses_, clock_.unix_seconds());
   if (!certificates)
     return std::unexpected(certificates.error());
+  const auto& handlers = configuration_.handlers;
+  const auto threads = handlers.threads != 0 ? handlers.threads : std::max(2U, std::thread::hardware_concurrency());
+  pool_ = std::make_unique<base::WorkerPool>(
+      base::WorkerPool::Options{"handler", threads, handlers.max_waiting, handlers.max_waiting_size});
   const auto& node_to_node = configuration_.node_to_node_interface;
   services_.reset(new Services{
-      configuration_, store_, *sequencer_, *identity_->ledger_secrets, evidence_, clock_, identity_->node_id(),
+      configuration_, store_, *sequencer_, *identity_->ledger_secrets, evidence_, clock_, *pool_, identity_->node_id(),
       certificates->self_signed.pem(),
       string_member(node_to_node, node_to_node.contains("published_address") ? "published_address" : "bind_address"),
       [this] { return server_->metrics(); }});

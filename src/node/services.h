@@ -2,6 +2,7 @@
 
 #include "attestation/platform.h"
 #include "base/clock.h"
+#include "base/worker_pool.h"
 #include "consensus/ordering.h"
 #include "http/server.h"
 #include "kv/store.h"
@@ -24,6 +25,7 @@ struct Services
   const ledger::LedgerSecrets& ledger_secrets;
   const attestation::Evidence& evidence;
   base::Clock& clock;
+  base::Executor& pool; ///< runs what takes long
   std::string node_id;
   std::string self_signed_certificate_pem;
   std::string node_to_node_address;

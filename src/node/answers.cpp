@@ -1,0 +1,108 @@
+#include "node/answers.h"
+
+#include "node/json.h"
+
+#include <boost/json.hpp>
+
+namespace concordat::node::answers
+{
+namespace
+{
+/// Seconds; as CCF has it after too many conflicts.
+constexpr std::string_view pause = "3";
+
+Response later(int status, std::string_view code, std::string_view message)
+{
+  auto response = Response::error(status, code, message);
+  response.headers.emplace_back("retry-after", pause);
+  return response;
+}
+
+Response stopping()
+{
+  return Response::error(503, "NodeCannotHandleRequest", "This node is stopping");
+}
+}
+
+Response unauthenticated(boost::json::array details)
+{
+  const boost::json::object body{
+      {"error",
+       {{"code", "InvalidAuthenticationInfo"},
+        {"details", std::move(details)},
+        {"message", "The caller could not be authenticated by any policy of this endpoint"}}}};
+  return Response::json(to_canonical_json(body), 401);
+}
+
+Response unknown_verb(const std::vector<std::string_view>& methods, std::string_view method)
+{
+  // HEAD goes without saying where GET is named: CCF's clients compare this list.
+  std::string allow = "OPTIONS";
+  for (const auto known : methods)
+    allow += ", " + std::string(known);
+  auto response =
+      method == "OPTIONS"
+          ? Response::empty(204)
+          : Response::error(405, "UnsupportedHttpVerb", "This path does not know the verb " + std::string(method));
+  response.headers.emplace_back("allow", std::move(allow));
+  return response;
+}
+
+Response session_lost(View started, View now)
+{
+  return Response::error(
+      500, "SessionConsistencyLost",
+      "This session started in view " + std::to_string(started) + " and the node is now in view " +
+          std::to_string(now) + ", so earlier writes of the session may be lost. The session is closed.");
+}
+
+Response refused(const Error& error)
+{
+  return error.code == ErrorCode::limit ? too_many_transactions(error.describe())
+                                        : Response::error(503, "TransactionReplicationFailed", error.describe());
+}
+
+Response too_many_conflicts()
+{
+  return later(
+      503, "TransactionCommitAttemptsExceedLimit", "Other transactions kept changing what this one reads; try again");
+}
+
+Response too_many_transactions(std::string_view message)
+{
+  return later(503, "TooManyPendingTransactions", message);
+}
+
+Response not_queued(const Error& error)
+{
+  return error.code == ErrorCode::limit
+           ? later(503, "TooManyPendingRequests", "Too many of your requests wait already; try again later")
+           : stopping();
+}
+
+Response given_up(base::Refusal why, bool runs)
+{
+  switch (why)
+  {
+  case base::Refusal::crowded:
+    return later(
+        503, "TooManyPendingRequests",
+        "Your requests were most of those that wait, and made room for others; nothing was done, try again later");
+  case base::Refusal::stopping:
+    return stopping();
+  case base::Refusal::late:
+    break;
+  }
+  return runs ? Response::error(
+                    504, "RequestDeadlineExceeded",
+                    "The endpoint took longer than this node allows; nothing was written. Ask for less at a time")
+              : later(
+                    503, "RequestDeadlineExceeded",
+                    "The request waited for longer than this node allows; nothing was done, try again later");
+}
+
+Response endpoint_failed()
+{
+  return Response::error(500, "InternalError", "The endpoint failed");
+}
+}

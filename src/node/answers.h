@@ -1,0 +1,42 @@
+#pragma once
+
+#include "base/worker_pool.h"
+#include "concordat/error.h"
+#include "concordat/http.h"
+#include "concordat/transaction.h"
+
+#include <boost/json/value.hpp>
+
+#include <string_view>
+#include <vector>
+
+/// What the pipeline itself answers (http-api.md §1.2, §2.1), as opposed to an endpoint.
+namespace concordat::node::answers
+{
+/// @param details one for each policy that was tried
+Response unauthenticated(boost::json::array details);
+
+/// 405, or 204 for OPTIONS.
+/// @param methods those that the path has
+Response unknown_verb(const std::vector<std::string_view>& methods, std::string_view method);
+
+/// http-api.md §2.4
+Response session_lost(View started, View now);
+
+/// A transaction that did not get into the order, or whose fate there is not known.
+Response refused(const Error& error);
+
+Response too_many_conflicts();
+
+/// Too many transactions wait for agreement.
+Response too_many_transactions(std::string_view message);
+
+/// A request that found no place among those that wait for a thread.
+Response not_queued(const Error& error);
+
+/// A request that was given up before it changed anything.
+/// @param runs  its handler has begun
+Response given_up(base::Refusal why, bool runs);
+
+Response endpoint_failed();
+}

@@ -1,0 +1,269 @@
+#include "node/request_run.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "node/answers.h"
+
+#include <boost/json.hpp>
+
+namespace concordat::node
+{
+namespace
+{
+constexpr unsigned max_attempts = 30;
+constexpr std::string_view respond_header = "x-concordat-respond";
+constexpr std::string_view txid_header = "x-ms-ccf-transaction-id";
+}
+
+/// What the order will say of a transaction, and then the caller is told.
+struct RequestRun::Answer
+{
+  Response response;
+  TxId txid;
+};
+
+RequestRun::RequestRun(
+    Services& services, const Endpoint& endpoint, std::shared_ptr<http::Exchange> exchange, Parameters parameters,
+    View session_view)
+    : services_(services),
+      endpoint_(endpoint),
+      exchange_(std::move(exchange)),
+      parameters_(std::move(parameters)),
+      session_view_(session_view),
+      client_(client_of(exchange_->session()))
+{
+}
+
+const Request& RequestRun::request() const
+{
+  return exchange_->request();
+}
+
+const Caller& RequestRun::caller() const
+{
+  return caller_;
+}
+
+std::string_view RequestRun::path_parameter(std::string_view name) const
+{
+  for (const auto& [known, value] : parameters_)
+    if (known == name)
+      return value;
+  return {};
+}
+
+std::shared_ptr<ReadTransaction> RequestRun::state()
+{
+  CHECK(reads_, "a command endpoint has no state");
+  return reads_;
+}
+
+Transaction& RequestRun::transaction()
+{
+  CHECK(writes_, "only a read_write endpoint has a transaction");
+  return *writes_;
+}
+
+std::shared_ptr<const void>& RequestRun::kept()
+{
+  return kept_;
+}
+
+bool RequestRun::move(Phase from, Phase to)
+{
+  return phase_.compare_exchange_strong(from, to);
+}
+
+void RequestRun::answer(Response response, bool close)
+{
+  if (move(Phase::open, Phase::answered))
+    exchange_->respond(std::move(response), close);
+}
+
+void RequestRun::refuse(base::Refusal why)
+{
+  // Noted before the attempt to answer: if the order has the request now, and gives it back, `order` finds the note.
+  reason_ = why;
+  refused_ = true;
+  answer(answers::given_up(why, runs_));
+}
+
+void RequestRun::not_queued(const Error& why)
+{
+  answer(answers::not_queued(why));
+}
+
+std::optional<Response> RequestRun::lost_session() const
+{
+  const auto now = services_.ordering.view();
+  return now == session_view_ ? std::nullopt : std::optional(answers::session_lost(session_view_, now));
+}
+
+std::optional<std::string> RequestRun::owner()
+{
+  boost::json::array details;
+  const auto found =
+      client_->authenticate(endpoint_.policies, services_.store.committed(), services_.clock.unix_seconds(), details);
+  if (found)
+    return found->id;
+  auto response = answers::unauthenticated(std::move(details));
+  if (endpoint_.observer)
+    endpoint_.observer(response);
+  answer(std::move(response));
+  return std::nullopt;
+}
+
+void RequestRun::run()
+{
+  runs_ = true;
+  if (phase_ != Phase::open)
+    return;
+  try
+  {
+    switch (endpoint_.mode)
+    {
+    case Mode::command:
+      return run_command();
+    case Mode::read_only:
+      return run_read();
+    case Mode::read_write:
+      return run_write();
+    }
+  }
+  catch (const std::exception& thrown)
+  {
+    spdlog::error("a request to {} failed: {}", endpoint_.path, thrown.what());
+    answer(answers::endpoint_failed());
+  }
+}
+
+/// Authenticates and calls the handler. What a library throws becomes an answer.
+template <typename State> Response RequestRun::call(State& state_for_caller)
+{
+  boost::json::array details;
+  auto found = client_->authenticate(endpoint_.policies, state_for_caller, services_.clock.unix_seconds(), details);
+  auto response = Response{};
+  if (found)
+  {
+    caller_ = std::move(*found);
+    response = handled();
+  }
+  else
+    response = answers::unauthenticated(std::move(details));
+  if (endpoint_.observer)
+    endpoint_.observer(response);
+  return response;
+}
+
+Response RequestRun::handled()
+{
+  try
+  {
+    return endpoint_.handler(*this);
+  }
+  catch (const std::exception& thrown)
+  {
+    spdlog::error("a handler of {} failed: {}", endpoint_.path, thrown.what());
+    return answers::endpoint_failed();
+  }
+}
+
+void RequestRun::run_command()
+{
+  const auto committed = services_.store.committed();
+  answer(call(committed));
+}
+
+void RequestRun::run_read()
+{
+  const auto committed = services_.store.committed();
+  const auto state = std::make_shared<kv::SnapshotTransaction>(committed);
+  reads_ = state;
+  auto response = call(committed);
+  if (response.ok() && state->touched())
+    response.headers.emplace_back(txid_header, committed->txid().to_string());
+  reads_.reset();
+  answer(std::move(response));
+}
+
+void RequestRun::run_write()
+{
+  for (unsigned attempt = 0; attempt < max_attempts; ++attempt)
+  {
+    // The handler's view of the state may be kept no longer than the transaction: an alias that owns nothing.
+    const auto transaction = attempt == 0 ? services_.store.begin() : services_.store.begin_fresh();
+    // After the transaction has begun: one that began in an earlier view conflicts when it is ordered, and comes back
+    // here. Before anything is written, because an error never writes.
+    if (auto lost = lost_session())
+      return answer(std::move(*lost), true);
+    writes_ = transaction.get();
+    reads_ = std::shared_ptr<ReadTransaction>(std::shared_ptr<void>(), transaction.get());
+    auto response = call(static_cast<ReadTransaction&>(*transaction));
+    if (!response.ok())
+      return answer(std::move(response));
+    if (transaction->writes().empty())
+      return answer_when_committed(transaction->base()->txid(), transaction->touched(), std::move(response));
+    if (order(*transaction, std::move(response)))
+      return;
+  }
+  answer(answers::too_many_conflicts());
+}
+
+/// Hands a transaction to the order, which answers from then on.
+/// @return false after a conflict, if the caller still waits
+bool RequestRun::order(const kv::WriteTransaction& transaction, Response response)
+{
+  // First the phase, then the submission: a request that may be committed is never told that nothing was written.
+  if (!move(Phase::open, Phase::ordering))
+    return true;
+  const auto early = find_header(request().headers, respond_header) == "executed";
+  const auto held = std::make_shared<Answer>(Answer{std::move(response), {}});
+  const auto tell = [self = shared_from_this(), held](const Result<void>& outcome)
+  {
+    if (!outcome)
+      return self->exchange_->respond(answers::refused(outcome.error()));
+    held->response.headers.emplace_back(txid_header, held->txid.to_string());
+    // The view may have ended between the check of the session and the order: the transaction stands, but the client
+    // must not believe that it follows on his earlier ones.
+    if (held->txid.view != self->session_view_)
+    {
+      auto lost = answers::session_lost(self->session_view_, held->txid.view);
+      lost.headers.emplace_back(txid_header, held->txid.to_string());
+      return self->exchange_->respond(std::move(lost), true);
+    }
+    self->exchange_->respond(std::move(held->response));
+  };
+  consensus::Ordering::Done done;
+  if (!early)
+    done = tell;
+  const auto txid = services_.ordering.submit(transaction, [held](TxId id) { held->txid = id; }, std::move(done));
+  if (!txid && txid.error().code == ErrorCode::conflict)
+  {
+    phase_ = Phase::open;
+    // Who gave the request up meanwhile could not answer it.
+    if (!refused_)
+      return false;
+    answer(answers::given_up(reason_, true));
+    return true;
+  }
+  kept_.reset();
+  if (!txid)
+    exchange_->respond(answers::refused(txid.error()));
+  else if (early) // only a transaction that has its place in the order
+    tell({});
+  return true;
+}
+
+void RequestRun::answer_when_committed(TxId read, bool touched, Response response)
+{
+  // What was read may never be committed: the answer waits for the transaction itself, not for its seqno, which
+  // belongs to another one after a repair.
+  if (!move(Phase::open, Phase::ordering))
+    return;
+  if (touched)
+    response.headers.emplace_back(txid_header, read.to_string());
+  services_.ordering.when_committed(
+      read, [exchange = exchange_, held = std::make_shared<Response>(std::move(response))](const Result<void>& outcome)
+      { exchange->respond(outcome ? std::move(*held) : answers::refused(outcome.error())); });
+}
+}
