@@ -73,6 +73,11 @@ VirtualPlatform::open(base::FileSystem& files, const base::Path& sealing_key_fil
   return std::unique_ptr<VirtualPlatform>(new VirtualPlatform(*std::move(key), executable));
 }
 
+Result<std::string> VirtualPlatform::stored_key(base::FileSystem& files, const base::Path& sealing_key_file)
+{
+  return read_key(files, sealing_key_file);
+}
+
 VirtualPlatform::VirtualPlatform(std::string sealing_key, const Digest& executable)
     : sealing_key_(std::move(sealing_key)),
       executable_(executable)

@@ -22,6 +22,10 @@ public:
   static Result<std::unique_ptr<VirtualPlatform>>
   open(base::FileSystem& files, const base::Path& sealing_key_file, const Digest& executable);
 
+  /// Reads the sealing key and makes none.
+  /// @return Error::not_found if the file is missing; the errors of `open`
+  static Result<std::string> stored_key(base::FileSystem& files, const base::Path& sealing_key_file);
+
   VirtualPlatform(const VirtualPlatform&) = delete;
   VirtualPlatform& operator=(const VirtualPlatform&) = delete;
   ~VirtualPlatform() override;

@@ -1,168 +1,25 @@
 #include "node/configuration.h"
 
+#include "base/check.h"
 #include "crypto/cose.h"
-#include "node/schema.h"
+#include "http/address.h"
+#include "node/certificates.h"
+#include "node/configuration_rules.h"
+#include "node/json.h"
 
 #include <boost/json.hpp>
 
+#include <map>
 #include <regex>
+#include <utility>
 
 namespace concordat::node
 {
 namespace
 {
-using Kind = Rule::Kind;
 namespace json = boost::json;
 
-constexpr std::size_t max_nesting = 16;
-
-Rule text(std::string_view name, bool required = false, bool nullable = false)
-{
-  return {name, Kind::text, required, nullable};
-}
-
-Rule one_of(std::string_view name, std::vector<std::string_view> choices, bool required = false)
-{
-  return {name, Kind::choice, required, false, std::move(choices)};
-}
-
-Rule object(std::string_view name, std::vector<Rule> members, bool required = false, bool nullable = false)
-{
-  return {name, Kind::object, required, nullable, {}, std::move(members)};
-}
-
-Rule list_of(std::string_view name, Rule element, bool required = false)
-{
-  return {name, Kind::list, required, false, {}, {std::move(element)}};
-}
-
-Rule resolver(std::string_view name)
-{
-  return object(
-      name, {one_of("kind", {"NodeByRole", "StaticAddress"}, true),
-             object("target", {one_of("role", {"primary", "backup"}), text("interface"), text("address")})});
-}
-
-Rule network_rule()
-{
-  const Rule interface{
-      "",
-      Kind::object,
-      false,
-      false,
-      {},
-      {text("bind_address", true),
-       text("published_address"),
-       one_of("protocol", {"tcp"}),
-       one_of("app_protocol", {"HTTP1"}),
-       {"max_open_sessions_soft", Kind::count},
-       {"max_open_sessions_hard", Kind::count},
-       object(
-           "http_configuration", {{"max_body_size", Kind::size},
-                                  {"max_header_size", Kind::size},
-                                  {"max_headers_count", Kind::count},
-                                  {"max_concurrent_streams_count", Kind::count},
-                                  {"initial_window_size", Kind::size},
-                                  {"max_frame_size", Kind::size}}),
-       object("endorsement", {one_of("authority", {"Service", "Node"}, true)}),
-       list_of("accepted_endpoints", text("")),
-       {"forwarding_timeout_ms", Kind::count},
-       object("redirections", {resolver("to_primary"), resolver("to_backup")})}};
-  return object(
-      "network",
-      {object("node_to_node_interface", {text("bind_address", true), text("published_address")}, true),
-       {"rpc_interfaces", Kind::named, true, false, {}, {interface}}},
-      true);
-}
-
-Rule command_rule()
-{
-  const Rule member = object(
-      "", {text("certificate_file", true), text("encryption_public_key_file", false, true),
-           text("data_json_file", false, true), one_of("recovery_role", {"NonParticipant", "Participant", "Owner"})});
-  return object(
-      "command",
-      {one_of("type", {"Start"}, true), text("service_certificate_file"),
-       object(
-           "start",
-           {list_of("constitution_files", text("")),
-            list_of("members", member, true),
-            {"initial_service_certificate_validity_days", Kind::count},
-            text("service_subject_name"),
-            object("cose_signatures", {text("issuer"), text("subject")}),
-            object(
-                "service_configuration", {{"recovery_threshold", Kind::count},
-                                          {"maximum_node_certificate_validity_days", Kind::count},
-                                          {"maximum_service_certificate_validity_days", Kind::count},
-                                          {"recent_cose_proposals_window_size", Kind::count}})},
-           true)},
-      true);
-}
-
-const Rule& file_rule()
-{
-  static const Rule rule = object(
-      "",
-      {network_rule(),
-       command_rule(),
-       object(
-           "node_certificate", {text("subject_name"),
-                                list_of("subject_alt_names", text("")),
-                                one_of("curve_id", {"Secp256R1", "Secp384R1"}),
-                                {"initial_validity_days", Kind::count}}),
-       text("node_data_json_file", false, true),
-       text("service_data_json_file", false, true),
-       object(
-           "attestation", {text("snp_security_policy_file", false, true),
-                           text("snp_uvm_endorsements_file", false, true), text("snp_endorsements_file", false, true),
-                           list_of(
-                               "snp_endorsements_servers", object(
-                                                               "", {one_of("type", {"Azure", "AMD", "THIM"}),
-                                                                    text("url", true),
-                                                                    {"max_retries_count", Kind::count}}))}),
-       object("ledger", {text("directory"), list_of("read_only_directories", text("")), {"chunk_size", Kind::size}}),
-       object("snapshots", {text("directory"), {"tx_count", Kind::count}, text("read_only_directory", false, true)}),
-       object(
-           "logging",
-           {one_of("host_level", {"Trace", "Debug", "Info", "Fail", "Fatal"}), one_of("format", {"Text", "Json"})}),
-       object(
-           "consensus", {{"message_timeout", Kind::duration},
-                         {"election_timeout", Kind::duration},
-                         {"max_uncommitted_tx_count", Kind::count}}),
-       object("ledger_signatures", {{"tx_count", Kind::count}, {"delay", Kind::duration}}),
-       object("jwt", {{"key_refresh_interval", Kind::duration}}),
-       object(
-           "output_files", {text("node_certificate_file"), text("pid_file"), text("node_to_node_address_file"),
-                            text("rpc_addresses_file"), text("sealed_ledger_secret_location")}),
-       {"tick_interval", Kind::duration},
-       {"slow_io_logging_threshold", Kind::duration},
-       text("node_client_interface", false, true),
-       {"client_connection_timeout", Kind::duration},
-       {"idle_connection_timeout", Kind::duration, false, true},
-       {"worker_threads", Kind::count},
-       object(
-           "memory", {{"circuit_size", Kind::size}, {"max_msg_size", Kind::size}, {"max_fragment_size", Kind::size}}),
-       {"ignore_first_sigterm", Kind::boolean},
-       {"node_to_node_message_limit", Kind::count},
-       {"historical_cache_soft_limit", Kind::size},
-       {"enclave", Kind::anything},
-       object(
-           "concordat",
-           {list_of("users", object("", {text("certificate_file", true), text("data_json_file", false, true)})),
-            {"open_service", Kind::boolean},
-            text("sealed_directory"),
-            text("sealing_key_file"),
-            object(
-                "handlers", {{"threads", Kind::count},
-                             {"max_waiting", Kind::count},
-                             {"max_waiting_size", Kind::size},
-                             {"deadline", Kind::duration},
-                             {"inline_body_size", Kind::size}}),
-            {"application", Kind::anything}})});
-  return rule;
-}
-
-/// Reads members of an object that has been checked; an absent object has no members.
+/// Reads members of an object that has been checked and has no nulls; an absent object has no members.
 class Section
 {
 public:
@@ -175,13 +32,7 @@ public:
   }
   const json::value* find(std::string_view name) const
   {
-    const auto* const found = object_ ? object_->if_contains(name) : nullptr;
-    return found && !found->is_null() ? found : nullptr;
-  }
-  bool is_null(std::string_view name) const
-  {
-    const auto* const found = object_ ? object_->if_contains(name) : nullptr;
-    return found && found->is_null();
+    return object_ ? object_->if_contains(name) : nullptr;
   }
   void read(std::string_view name, std::string& out) const
   {
@@ -211,7 +62,8 @@ public:
   void read_duration(std::string_view name, std::chrono::milliseconds& out) const
   {
     if (const auto* const found = find(name))
-      out = std::chrono::milliseconds(parse_duration(found->get_string()).value_or(0) / 1000);
+      out = std::chrono::ceil<std::chrono::milliseconds>(
+          std::chrono::microseconds(parse_duration(found->get_string()).value_or(0)));
   }
   void read_list(std::string_view name, std::vector<std::string>& out) const
   {
@@ -224,13 +76,49 @@ private:
   const json::object* object_;
 };
 
-Result<void> read_interfaces(const json::object& network, Section file, Configuration& out)
+Result<void> read_expressions(const std::string& path, const std::vector<std::string>& expressions)
+{
+  for (std::size_t i = 0; i < expressions.size(); ++i)
+    try
+    {
+      (void)std::regex(expressions[i]);
+    }
+    catch (const std::regex_error&)
+    {
+      return fail(
+          ErrorCode::invalid,
+          "'" + path + "[" + std::to_string(i) + "]' is '" + expressions[i] + "', which is not a regular expression");
+    }
+  return {};
+}
+
+/// Two interfaces cannot listen on one port of one host, and a wildcard stands for all hosts.
+Result<void> check_addresses(const std::vector<RpcInterface>& interfaces)
+{
+  std::map<std::string, std::vector<std::pair<std::string, std::string>>> by_port; // host, interface
+  for (const auto& interface : interfaces)
+  {
+    const auto address = http::split_address(interface.listen.bind_address);
+    CHECK(address, "addresses have been checked");
+    const auto port = std::to_string(std::stoul(address->port));
+    if (port == "0")
+      continue;
+    for (const auto& [host, name] : by_port[port])
+      if (host == address->host || is_wildcard(host) || is_wildcard(address->host))
+        return fail(
+            ErrorCode::invalid, "'network.rpc_interfaces." + interface.listen.name + ".bind_address' and '" +
+                                    "network.rpc_interfaces." + name + ".bind_address' are the same address");
+    by_port[port].emplace_back(address->host, interface.listen.name);
+  }
+  return {};
+}
+
+Result<void>
+read_interfaces(const json::object& network, std::optional<std::chrono::milliseconds> idle_timeout, Configuration& out)
 {
   http::Limits defaults;
-  if (const auto* const idle = file.find("idle_connection_timeout"))
-    defaults.idle_timeout_ms = parse_duration(idle->get_string()).value_or(0) / 1000;
-  else if (file.is_null("idle_connection_timeout"))
-    defaults.idle_timeout_ms = 0;
+  if (idle_timeout)
+    defaults.idle_timeout_ms = static_cast<std::uint64_t>(idle_timeout->count());
 
   for (const auto& [name, value] : network.at("rpc_interfaces").get_object())
   {
@@ -251,29 +139,23 @@ Result<void> read_interfaces(const json::object& network, Section file, Configur
     std::string authority = "Service";
     section.section("endorsement").read("authority", authority);
     interface.endorsed_by_service = authority == "Service";
+    const auto here = "network.rpc_interfaces." + std::string(name);
+    if (limits.max_open_sessions_hard < limits.max_open_sessions_soft)
+      return fail(
+          ErrorCode::invalid, "'" + here + ".max_open_sessions_hard' must not be below 'max_open_sessions_soft' (" +
+                                  std::to_string(limits.max_open_sessions_soft) + ")");
     if (section.find("accepted_endpoints"))
     {
       interface.accepted_endpoints.emplace();
       section.read_list("accepted_endpoints", *interface.accepted_endpoints);
-      for (const auto& expression : *interface.accepted_endpoints)
-      {
-        try
-        {
-          (void)std::regex(expression);
-        }
-        catch (const std::regex_error&)
-        {
-          return fail(
-              ErrorCode::invalid, "'network.rpc_interfaces." + std::string(name) + ".accepted_endpoints' holds '" +
-                                      expression + "', which is not a regular expression");
-        }
-      }
+      if (auto read = read_expressions(here + ".accepted_endpoints", *interface.accepted_endpoints); !read)
+        return read;
     }
     out.interfaces.push_back(std::move(interface));
   }
   if (out.interfaces.empty())
     return fail(ErrorCode::invalid, "'network.rpc_interfaces' must have at least one interface");
-  return {};
+  return check_addresses(out.interfaces);
 }
 
 void read_start(Section start, Configuration& out)
@@ -333,19 +215,31 @@ void read_ours(Section ours, Configuration& out)
 
 Result<Configuration> parse_configuration(std::string_view text)
 {
-  boost::system::error_code error;
-  json::parse_options options;
-  options.max_depth = max_nesting;
-  const auto value = json::parse(text, error, {}, options);
-  if (error)
-    return fail(ErrorCode::invalid, "the configuration is not JSON: " + error.message());
-  if (auto good = check_against(file_rule(), value, ""); !good)
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (text.starts_with(byte_order_mark))
+    text.remove_prefix(byte_order_mark.size());
+  auto parsed = parse_json(text);
+  if (!parsed)
+    return fail("the configuration is not readable", parsed.error());
+  if (const auto twice = twice_named_key(text))
+    return fail(ErrorCode::invalid, *twice);
+  auto& value = *parsed;
+  if (auto good = check_against(configuration_rule(), value, ""); !good)
     return std::unexpected(good.error());
+
+  // A null says the same as nothing, with one exception (http-api.md §4.4).
+  const auto* const idle = value.get_object().if_contains("idle_connection_timeout");
+  std::optional<std::chrono::milliseconds> idle_timeout;
+  if (idle && idle->is_null())
+    idle_timeout.emplace();
+  remove_nulls(value);
 
   const Section file(&value.get_object());
   Configuration out;
   const auto& network = file.find("network")->get_object();
-  if (auto read = read_interfaces(network, file, out); !read)
+  if (file.find("idle_connection_timeout"))
+    file.read_duration("idle_connection_timeout", idle_timeout.emplace());
+  if (auto read = read_interfaces(network, idle_timeout, out); !read)
     return std::unexpected(read.error());
   out.node_to_node_interface = network.at("node_to_node_interface").get_object();
 

@@ -1,4 +1,5 @@
 #include "node/configuration.h"
+#include "node/json.h"
 #include "node/schema.h"
 
 #include <boost/json.hpp>
@@ -80,6 +81,29 @@ TEST(Configuration, NamesThePathOfAWrongValue)
 {
   const std::pair<const char*, json::value> wrong[] = {
       {"network.rpc_interfaces.main.bind_address", 8080},
+      {"network.rpc_interfaces.main.bind_address", "127.0.0.1"},
+      {"network.rpc_interfaces.main.bind_address", "::1:8000"},
+      {"network.rpc_interfaces.main.bind_address", ":8000"},
+      {"network.rpc_interfaces.main.bind_address", "127.0.0.1:65536"},
+      {"network.rpc_interfaces.main.bind_address", "127.0.0.1:http"},
+      {"network.rpc_interfaces.main.published_address", "node0.example.com"},
+      {"network.node_to_node_interface.bind_address", "10.0.0.4"},
+      {"network.node_to_node_interface.published_address", ""},
+      {"network.rpc_interfaces.main.max_open_sessions_hard", 999},
+      {"network.rpc_interfaces.main.enabled_operator_features", json::array{"Everything"}},
+      {"command.start.initial_service_certificate_validity_days", 0},
+      {"command.start.initial_service_certificate_validity_days", 36'501},
+      {"command.start.constitution_files", json::array{""}},
+      {"command.join", json::object{{"target_rpc_address", "nowhere"}}},
+      {"command.recover.initial_service_certificate_validity_days", "1"},
+      {"node_certificate.initial_validity_days", 0},
+      {"ledger.directory", ""},
+      {"ledger.read_only_directories", json::array{1}},
+      {"worker_threads", 1025},
+      {"concordat.handlers.threads", 1025},
+      {"concordat.handlers.max_waiting", 0},
+      {"concordat.handlers.deadline", 30},
+      {"concordat.handlers.inline_body_size", "16"},
       {"network.rpc_interfaces.main.max_open_sessions_soft", -1},
       {"network.rpc_interfaces.main.max_open_sessions_soft", 1.5},
       {"network.rpc_interfaces.main.max_open_sessions_soft", 4294967296},
@@ -119,6 +143,124 @@ TEST(Configuration, NullIdleTimeoutMeansNever)
   const auto parsed = parse_configuration(json::serialize(with("idle_connection_timeout", nullptr)));
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->interfaces[0].listen.limits.idle_timeout_ms, 0U);
+}
+
+TEST(Configuration, ATimeBelowItsUnitIsNotNever)
+{
+  const auto parsed = parse_configuration(json::serialize(with("idle_connection_timeout", "1us")));
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->interfaces[0].listen.limits.idle_timeout_ms, 1U);
+}
+
+TEST(Configuration, NullMeansAbsentWhateverTheKey)
+{
+  const auto defaults = parse_configuration(json::serialize(smallest()));
+  for (const auto* const path :
+       {"network.rpc_interfaces.main.published_address", "network.rpc_interfaces.main.http_configuration",
+        "network.rpc_interfaces.main.max_open_sessions_soft", "network.rpc_interfaces.main.accepted_endpoints",
+        "network.rpc_interfaces.other", "command.service_certificate_file", "command.join",
+        "command.start.constitution_files", "command.start.service_configuration",
+        "command.start.service_configuration.recovery_threshold", "node_certificate.initial_validity_days",
+        "ledger.chunk_size", "logging.format", "worker_threads", "concordat.users", "concordat.open_service",
+        "concordat.handlers.deadline", "concordat.application"})
+  {
+    const auto parsed = parse_configuration(json::serialize(with(path, nullptr)));
+    ASSERT_TRUE(parsed) << path << ": " << parsed.error().describe();
+    EXPECT_EQ(parsed->interfaces.size(), 1U);
+    EXPECT_EQ(parsed->interfaces[0].listen.limits.max_open_sessions_soft, 1000U);
+    EXPECT_FALSE(parsed->interfaces[0].accepted_endpoints);
+    EXPECT_EQ(parsed->interfaces[0].as_configured, defaults->interfaces[0].as_configured) << path;
+    EXPECT_EQ(parsed->service_configuration, defaults->service_configuration) << path;
+    EXPECT_EQ(parsed->chunk_size, defaults->chunk_size);
+  }
+  EXPECT_NE(refusal(with("network.rpc_interfaces.main.bind_address", nullptr)).find("is missing"), std::string::npos);
+  EXPECT_NE(refusal(with("colour", nullptr)).find("is not a key"), std::string::npos);
+}
+
+TEST(Configuration, LeavesSectionsOfOtherCommandsAsideOnceTheyAreChecked)
+{
+  const auto join = json::parse(R"({"target_rpc_address":"127.0.0.1:1","retry_timeout":"1s","follow_redirect":true})");
+  const auto recover = json::parse(R"({"previous_service_identity_file":"x.pem"})");
+  EXPECT_EQ(refusal(with("command.join", join)), "accepted");
+  EXPECT_EQ(refusal(with("command.recover", recover)), "accepted");
+  const auto said = refusal(with("command.join.colour", 1));
+  EXPECT_NE(said.find("'command.join.colour' is not a key"), std::string::npos) << said;
+}
+
+TEST(Configuration, TwoInterfacesNeedTwoAddresses)
+{
+  const std::tuple<const char*, const char*, bool> cases[] = {
+      {"127.0.0.1:8000", "127.0.0.1:8000", false}, {"127.0.0.1:8000", "127.0.0.1:08000", false},
+      {"0.0.0.0:8000", "127.0.0.1:8000", false},   {"127.0.0.1:8000", "[::]:8000", false},
+      {"127.0.0.1:0", "127.0.0.1:0", true},        {"127.0.0.1:8000", "127.0.0.1:8001", true},
+      {"127.0.0.1:8000", "127.0.0.2:8000", true}};
+  for (const auto& [first, second, good] : cases)
+  {
+    auto configuration = smallest();
+    configuration["network"].get_object()["rpc_interfaces"] = {
+        {"one", {{"bind_address", first}}}, {"two", {{"bind_address", second}}}};
+    const auto said = refusal(configuration);
+    EXPECT_EQ(said == "accepted", good) << first << " " << second << ": " << said;
+    if (good)
+      continue;
+    for (const auto* const name : {"rpc_interfaces.one.bind_address", "rpc_interfaces.two.bind_address"})
+      EXPECT_NE(said.find(name), std::string::npos) << said;
+  }
+}
+
+TEST(Configuration, SaysWhereTheTextIsNoJson)
+{
+  const std::pair<const char*, const char*> cases[] = {
+      {"{\n \"a\": 1,\n}", "line 3, column 1"}, {"{\"a\" 1}", "line 1, column 6"},
+      {"{\"a\":\n  tru}", "line 2, column 3"},  {"{} x", "line 1, column 4"},
+      {"{\"a\":1", "line 1, column 7"},         {"", "line 1, column 1"}};
+  for (const auto& [text, place] : cases)
+  {
+    const auto parsed = parse_configuration(text);
+    ASSERT_FALSE(parsed);
+    EXPECT_NE(parsed.error().describe().find(place), std::string::npos) << text << ": " << parsed.error().describe();
+  }
+}
+
+TEST(Configuration, AKeyThatStandsTwiceIsNamedWithItsPlace)
+{
+  for (const auto& [text, key, place] :
+       {std::tuple{"{\"a\":{\"b\":1},\n \"a\":2}", "'a'", "line 2, column 2"},
+        std::tuple{"{\"a\":[{\"b\":1,\"c\":{},\"b\":2}]}", "'b'", "line 1, column 21"},
+        std::tuple{"{\"a\":1,\"\\u0061\":2}", "'a'", "line 1, column 8"}})
+  {
+    const auto parsed = parse_configuration(text);
+    ASSERT_FALSE(parsed);
+    const auto said = parsed.error().describe();
+    EXPECT_NE(said.find(key), std::string::npos) << said;
+    EXPECT_NE(said.find("second time"), std::string::npos) << said;
+    EXPECT_NE(said.find(place), std::string::npos) << said;
+  }
+  EXPECT_FALSE(twice_named_key(R"({"a":{"a":[{"a":"a"},{"a":"\"a\":1"}]},"b":"a"})"));
+}
+
+TEST(Configuration, AByteOrderMarkIsNoPartOfIt)
+{
+  EXPECT_TRUE(parse_configuration("\xEF\xBB\xBF" + json::serialize(smallest())));
+}
+
+TEST(Configuration, ReadsWhereHandlersRun)
+{
+  auto parsed = parse_configuration(json::serialize(smallest()));
+  EXPECT_EQ(parsed->handlers.threads, 0U);
+  EXPECT_EQ(parsed->handlers.max_waiting, 1000U);
+  EXPECT_EQ(parsed->handlers.max_waiting_size, 64U << 20);
+  EXPECT_EQ(parsed->handlers.deadline, std::chrono::seconds(30));
+  EXPECT_EQ(parsed->handlers.inline_body_size, 16U << 10);
+  const auto given = json::parse(
+      R"({"threads":3,"max_waiting":7,"max_waiting_size":"1MB","deadline":"1500us","inline_body_size":"0B"})");
+  parsed = parse_configuration(json::serialize(with("concordat.handlers", given)));
+  ASSERT_TRUE(parsed) << parsed.error().describe();
+  EXPECT_EQ(parsed->handlers.threads, 3U);
+  EXPECT_EQ(parsed->handlers.max_waiting, 7U);
+  EXPECT_EQ(parsed->handlers.max_waiting_size, 1U << 20);
+  EXPECT_EQ(parsed->handlers.deadline, std::chrono::milliseconds(2));
+  EXPECT_EQ(parsed->handlers.inline_body_size, 0U);
 }
 
 TEST(Configuration, AcceptsAndIgnoresTheEnclaveSectionOfOlderFiles)

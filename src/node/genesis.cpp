@@ -7,13 +7,12 @@
 
 #include <boost/json.hpp>
 
-#include <algorithm>
-
 namespace concordat::node
 {
+namespace json = boost::json;
+
 namespace
 {
-namespace json = boost::json;
 
 constexpr std::uint64_t max_input_file = 4 << 20;
 constexpr std::uint64_t default_recent_proposals = 100;
@@ -55,90 +54,102 @@ std::string_view role_name(RecoveryRole role)
   }
 }
 
-std::string host_of(const std::string& address)
-{
-  const auto colon = address.rfind(':');
-  auto host = address.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  return host;
 }
 
-bool is_ip_address(const std::string& host)
+namespace
 {
-  return host.find(':') != std::string::npos ||
-         (!host.empty() && host.find_first_not_of("0123456789.") == std::string::npos);
+Result<Founders::Member>
+read_member(base::FileSystem& files, const MemberConfiguration& configured, const std::string& key)
+{
+  auto certificate = read_certificate(files, configured.certificate_file);
+  if (!certificate)
+    return fail("'" + key + ".certificate_file' cannot be used", certificate.error());
+  Founders::Member member{*certificate, certificate->pem(), "", nullptr, configured.recovery_role};
+  if (configured.encryption_public_key_file)
+  {
+    const auto where = "'" + key + ".encryption_public_key_file' cannot be used";
+    const auto pem = files.read(*configured.encryption_public_key_file, max_input_file);
+    if (!pem)
+      return fail(where, pem.error());
+    const auto encryption_key = crypto::PublicKey::from_pem(*pem);
+    if (!encryption_key)
+      return fail(
+          where + ": '" + *configured.encryption_public_key_file + "' is not a PEM public key", encryption_key.error());
+    if (encryption_key->curve()) // one for signatures, which nothing can be encrypted with
+      return fail(ErrorCode::invalid, where + ": '" + *configured.encryption_public_key_file + "' is not an RSA key");
+    member.encryption_key_pem = encryption_key->pem();
+  }
+  const bool has_key = !member.encryption_key_pem.empty();
+  if (!has_key && (member.role == RecoveryRole::participant || member.role == RecoveryRole::owner))
+    return fail(
+        ErrorCode::invalid, "'" + key + "': the member of '" + configured.certificate_file +
+                                "' is to take part in recovery but has no encryption key");
+  if (has_key && member.role == RecoveryRole::non_participant)
+    return fail(
+        ErrorCode::invalid, "'" + key + "': the member of '" + configured.certificate_file +
+                                "' has an encryption key but is not to take part in recovery");
+  auto data = read_json(files, configured.data_file);
+  if (!data)
+    return fail("'" + key + ".data_json_file' cannot be used", data.error());
+  member.data = std::move(*data);
+  return member;
 }
 
-std::string published_address(const RpcInterface& interface, const std::map<std::string, std::string>& addresses)
+/// Whoever stands there twice would be counted twice, and be one.
+template <typename Party>
+Result<void> check_distinct(const std::vector<Party>& known, const crypto::Certificate& next, const std::string& list)
 {
-  const auto bound = addresses.find(interface.listen.name);
-  const auto& configured =
-      interface.published_address.empty() ? interface.listen.bind_address : interface.published_address;
-  const bool any_port = configured.ends_with(":0");
-  return any_port && bound != addresses.end() ? bound->second : configured;
+  for (std::size_t i = 0; i < known.size(); ++i)
+    if (known[i].certificate.id() == next.id())
+      return fail(
+          ErrorCode::invalid, "'" + list + "[" + std::to_string(i) + "]' and '" + list + "[" +
+                                  std::to_string(known.size()) + "]' have the same certificate");
+  return {};
 }
 }
 
 Result<Founders> read_founders(base::FileSystem& files, const Configuration& configuration)
 {
   Founders founders;
+  const std::string members = "command.start.members";
   for (const auto& configured : configuration.members)
   {
-    auto certificate = read_certificate(files, configured.certificate_file);
-    if (!certificate)
-      return fail("cannot use a member's certificate", certificate.error());
-    Founders::Member member{*certificate, certificate->pem(), "", nullptr, configured.recovery_role};
-    if (configured.encryption_public_key_file)
-    {
-      const auto pem = files.read(*configured.encryption_public_key_file, max_input_file);
-      if (!pem)
-        return fail("cannot use a member's encryption key", pem.error());
-      const auto key = crypto::PublicKey::from_pem(*pem);
-      if (!key)
-        return fail("'" + *configured.encryption_public_key_file + "' is not a PEM public key", key.error());
-      member.encryption_key_pem = key->pem();
-    }
-    const bool has_key = !member.encryption_key_pem.empty();
-    if (!has_key && (member.role == RecoveryRole::participant || member.role == RecoveryRole::owner))
-      return fail(
-          ErrorCode::invalid,
-          "the member of '" + configured.certificate_file + "' is to take part in recovery but has no encryption key");
-    if (has_key && member.role == RecoveryRole::non_participant)
-      return fail(
-          ErrorCode::invalid, "the member of '" + configured.certificate_file +
-                                  "' has an encryption key but is not to take part in recovery");
-    auto data = read_json(files, configured.data_file);
-    if (!data)
-      return fail("cannot use a member's data", data.error());
-    member.data = std::move(*data);
-    founders.members.push_back(std::move(member));
+    auto member = read_member(files, configured, members + "[" + std::to_string(founders.members.size()) + "]");
+    if (!member)
+      return std::unexpected(member.error());
+    if (auto distinct = check_distinct(founders.members, member->certificate, members); !distinct)
+      return std::unexpected(distinct.error());
+    founders.members.push_back(std::move(*member));
   }
+  const std::string users = "concordat.users";
   for (const auto& configured : configuration.users)
   {
+    const auto key = users + "[" + std::to_string(founders.users.size()) + "]";
     auto certificate = read_certificate(files, configured.certificate_file);
     if (!certificate)
-      return fail("cannot use a user's certificate", certificate.error());
+      return fail("'" + key + ".certificate_file' cannot be used", certificate.error());
+    if (auto distinct = check_distinct(founders.users, *certificate, users); !distinct)
+      return std::unexpected(distinct.error());
     auto data = read_json(files, configured.data_file);
     if (!data)
-      return fail("cannot use a user's data", data.error());
+      return fail("'" + key + ".data_json_file' cannot be used", data.error());
     auto pem = certificate->pem();
     founders.users.push_back({std::move(*certificate), std::move(pem), std::move(*data)});
   }
-  for (const auto& path : configuration.constitution_files)
+  for (std::size_t i = 0; i < configuration.constitution_files.size(); ++i)
   {
-    const auto text = files.read(path, max_input_file);
+    const auto text = files.read(configuration.constitution_files[i], max_input_file);
     if (!text)
-      return fail("cannot use a constitution file", text.error());
+      return fail("'command.start.constitution_files[" + std::to_string(i) + "]' cannot be used", text.error());
     founders.constitution += *text;
   }
   auto node_data = read_json(files, configuration.node_data_file);
   if (!node_data)
-    return std::unexpected(node_data.error());
+    return fail("'node_data_json_file' cannot be used", node_data.error());
   founders.node_data = std::move(*node_data);
   auto service_data = read_json(files, configuration.service_data_file);
   if (!service_data)
-    return std::unexpected(service_data.error());
+    return fail("'service_data_json_file' cannot be used", service_data.error());
   founders.service_data = std::move(*service_data);
   return founders;
 }
@@ -199,42 +210,6 @@ json::object node_record(
       {"retired_committed", false},
       {"rpc_interfaces", std::move(interfaces)},
       {"status", "Trusted"}};
-}
-
-Result<InitialCertificates> make_certificates(
-    const Configuration& configuration, const Identity& identity, const std::map<std::string, std::string>& addresses,
-    std::int64_t unix_seconds)
-{
-  crypto::CertificateRequest service_request;
-  service_request.subject = configuration.service_subject;
-  service_request.valid_from = unix_seconds;
-  service_request.validity_days = configuration.service_validity_days;
-  service_request.is_ca = true;
-  auto service = crypto::self_signed(identity.service_key, service_request);
-  if (!service)
-    return fail("cannot make the service certificate", service.error());
-
-  crypto::CertificateRequest node_request;
-  node_request.subject = configuration.node_subject;
-  node_request.valid_from = unix_seconds;
-  node_request.validity_days = configuration.node_validity_days;
-  node_request.subject_alt_names = configuration.subject_alt_names;
-  if (node_request.subject_alt_names.empty())
-    for (const auto& interface : configuration.interfaces)
-    {
-      const auto host = host_of(published_address(interface, addresses));
-      auto name = (is_ip_address(host) ? "iPAddress:" : "dNSName:") + host;
-      auto& names = node_request.subject_alt_names;
-      if (std::find(names.begin(), names.end(), name) == names.end())
-        names.push_back(std::move(name));
-    }
-  auto node = crypto::issue(identity.node_key.public_key(), node_request, identity.service_key, *service);
-  if (!node)
-    return fail("cannot make the node's certificate", node.error());
-  auto self_signed = crypto::self_signed(identity.node_key, node_request);
-  if (!self_signed)
-    return fail("cannot make the node's self-signed certificate", self_signed.error());
-  return InitialCertificates{std::move(*service), std::move(*node), std::move(*self_signed)};
 }
 
 void write_genesis(

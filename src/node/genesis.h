@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "concordat/error.h"
 #include "crypto/certificate.h"
+#include "node/certificates.h"
 #include "node/configuration.h"
 #include "node/identity.h"
 
@@ -50,17 +51,6 @@ Result<std::uint64_t> initial_recovery_threshold(const Configuration& configurat
 boost::json::object node_record(
     const Configuration& configuration, const Identity& identity, const attestation::Evidence& evidence,
     const boost::json::value& node_data, const std::map<std::string, std::string>& addresses);
-
-/// The certificates that a fresh service starts with.
-struct InitialCertificates
-{
-  crypto::Certificate service;
-  crypto::Certificate node;        ///< issued by the service
-  crypto::Certificate self_signed; ///< of the node
-};
-Result<InitialCertificates> make_certificates(
-    const Configuration& configuration, const Identity& identity, const std::map<std::string, std::string>& addresses,
-    std::int64_t unix_seconds);
 
 /// Writes the creation transaction, with the service `Opening`.
 void write_genesis(

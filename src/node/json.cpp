@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 namespace concordat::node
@@ -53,6 +54,15 @@ std::string to_canonical_json(const boost::json::value& value)
   return out;
 }
 
+std::string place_in(std::string_view text, std::size_t position)
+{
+  const auto before = text.substr(0, position);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const auto begin = before.rfind('\n');
+  const auto column = 1 + before.size() - (begin == before.npos ? 0 : begin + 1);
+  return "line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
 Result<boost::json::value> parse_json(std::string_view text)
 {
   boost::json::parse_options options;
@@ -61,12 +71,54 @@ Result<boost::json::value> parse_json(std::string_view text)
   boost::system::error_code error;
   const auto read = parser.write_some(text.data(), text.size(), error);
   if (!error && read < text.size())
-    return fail(ErrorCode::invalid, "something follows the JSON value at position " + std::to_string(read));
+    return fail(ErrorCode::invalid, "something follows the JSON value at " + place_in(text, read));
   if (!error)
     parser.finish(error);
   if (error)
-    return fail(ErrorCode::invalid, "not JSON near position " + std::to_string(read) + ": " + error.message());
+    return fail(ErrorCode::invalid, "not JSON at " + place_in(text, read) + ": " + error.message());
   return parser.release();
+}
+
+std::optional<std::string> twice_named_key(std::string_view text)
+{
+  std::vector<std::set<std::string>> open; // the keys of the objects that are not closed yet; lists have none
+  for (std::size_t at = 0; at < text.size(); ++at)
+  {
+    if (text[at] == '{' || text[at] == '[')
+      open.emplace_back();
+    else if (text[at] == '}' || text[at] == ']')
+      open.pop_back();
+    if (text[at] != '"')
+      continue;
+    const auto begin = at + 1;
+    for (at = begin; text[at] != '"'; ++at)
+      at += text[at] == '\\' ? 1 : 0;
+    const auto written = text.substr(begin, at - begin);
+    const auto next = text.find_first_not_of(" \t\r\n", at + 1);
+    if (next == text.npos || text[next] != ':')
+      continue;
+    auto key = std::string(written);
+    if (written.find('\\') != written.npos)
+      key = boost::json::parse("\"" + key + "\"").as_string();
+    if (!open.back().insert(key).second)
+      return "the key '" + key + "' stands a second time in its object at " + place_in(text, begin - 1);
+  }
+  return std::nullopt;
+}
+
+void remove_nulls(boost::json::value& value)
+{
+  if (auto* const object = value.if_object())
+  {
+    for (auto member = object->begin(); member != object->end();)
+      if (member->value().is_null())
+        member = object->erase(member);
+      else
+        remove_nulls((member++)->value());
+  }
+  else if (auto* const array = value.if_array())
+    for (auto& element : *array)
+      remove_nulls(element);
 }
 
 std::optional<boost::json::object> read_object(ReadTransaction& state, std::string_view table, std::string_view key)

@@ -1,6 +1,8 @@
 #include "attestation/process.h"
 #include "attestation/virtual_platform.h"
+#include "base/descriptors.h"
 #include "base/log.h"
+#include "node/check.h"
 #include "node/node.h"
 #include "node/schema.h"
 #include "node/version.h"
@@ -52,10 +54,10 @@ Result<std::string> read_configuration(base::FileSystem& files, const std::strin
   }
 }
 
-int run(node::Configuration configuration, std::unique_ptr<Application> application)
+int run(
+    node::Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
+    base::Clock& clock)
 {
-  base::RealFileSystem files;
-  base::SystemClock clock;
   if (auto locked = lock_directory(files, configuration.sealed_directory); !locked)
     return failed(locked.error());
 
@@ -68,6 +70,7 @@ int run(node::Configuration configuration, std::unique_ptr<Application> applicat
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of the write, not the end of the process
 
+  spdlog::info("up to {} files and connections can be open at once", base::raise_descriptor_limit());
   const auto executable = attestation::executable_digest();
   if (!executable)
     return failed(executable.error());
@@ -121,12 +124,20 @@ int start(int argc, char** argv)
         {application.error().code, "'" + path + "': 'concordat.application': " + application.error().describe(), {}});
   if (auto logging = base::start_log(level, configuration->log_format); !logging)
     return failed(logging.error());
+  base::SystemClock clock;
+  const auto warnings = node::check_start(*configuration, files, clock.unix_seconds());
+  if (!warnings)
+    return failed({warnings.error().code, "'" + path + "': " + warnings.error().describe(), {}});
   if (check)
   {
+    for (const auto& warning : *warnings)
+      std::fprintf(stderr, "concordatd: '%s': warning: %s\n", path.c_str(), warning.c_str());
     std::printf("'%s' is a good configuration\n", path.c_str());
     return 0;
   }
-  return run(std::move(*configuration), std::move(*application));
+  for (const auto& warning : *warnings)
+    spdlog::warn("{}", warning);
+  return run(std::move(*configuration), std::move(*application), files, clock);
 }
 }
 

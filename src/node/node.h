@@ -56,6 +56,7 @@ private:
   Result<void> refresh_record();
   Result<void> open_service();
   Result<void> serve();
+  void warn_of_times(ReadTransaction& state, const std::string& endorsed_pem) const;
   Result<void> write_outputs();
   Result<TxId> commit_now(const std::function<Result<void>(Transaction&, TxId)>& write);
   void start_sequencer(consensus::SequencerStart start, const std::string& node_certificate_pem);
@@ -70,6 +71,7 @@ private:
   std::optional<SealedState> sealed_state_;
   std::optional<Identity> identity_;
   attestation::Evidence evidence_;
+  std::int64_t newest_signature_ = 0; ///< by the clock of then; 0 if there was none at start
   kv::Store store_;
   std::unique_ptr<consensus::Sequencer> sequencer_;
   std::unique_ptr<base::WorkerPool> pool_;

@@ -108,11 +108,14 @@ Result<void> Node::refresh_record()
   const auto now = node_record(configuration_, *identity_, *evidence, data ? *data : boost::json::value(), addresses_);
   if (to_canonical_json(now) == to_canonical_json(*record))
     return {};
+  const auto service = read_object(state, tables::service_info, ledger::single_key);
+  const auto issuer = crypto::Certificate::from_pem(service ? string_member(*service, "cert") : "");
+  if (issuer)
+    if (auto right = check_issuer(*issuer, clock_.unix_seconds()); !right)
+      return right;
   const auto certificates = make_certificates(configuration_, *identity_, addresses_, clock_.unix_seconds());
   if (!certificates)
     return std::unexpected(certificates.error());
-  const auto service = read_object(state, tables::service_info, ledger::single_key);
-  const auto issuer = crypto::Certificate::from_pem(service ? string_member(*service, "cert") : "");
   if (!issuer || !certificates->node.signed_by(*issuer))
     return fail(ErrorCode::corrupt, "the service certificate in the ledger is not of the sealed service identity");
   const auto written = commit_now(

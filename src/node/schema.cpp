@@ -1,5 +1,7 @@
 #include "node/schema.h"
 
+#include "http/address.h"
+
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -10,8 +12,6 @@ namespace concordat::node
 {
 namespace
 {
-constexpr std::int64_t max_count = std::numeric_limits<std::int32_t>::max();
-
 using Unit = std::pair<std::string_view, std::uint64_t>;
 
 constexpr Unit size_units[] = {
@@ -68,12 +68,14 @@ Result<void> check_object(const Rule& rule, const boost::json::value& value, con
                                       [&](const Rule& candidate) { return candidate.name == std::string_view(key); });
     if (found == rule.members.data() + rule.members.size())
       return fail(ErrorCode::invalid, "'" + below(path, key) + "' is not a key of the configuration");
+    if (member.is_null())
+      continue;
     if (auto good = check_against(*found, member, below(path, key)); !good)
       return good;
   }
   if (rule.kind == Rule::Kind::object)
     for (const auto& member : rule.members)
-      if (member.required && !object->contains(member.name))
+      if (const auto* const given = object->if_contains(member.name); member.required && (!given || given->is_null()))
         return fail(ErrorCode::invalid, "'" + below(path, member.name) + "' is missing");
   return {};
 }
@@ -91,19 +93,27 @@ Result<std::uint64_t> parse_duration(std::string_view text)
 
 Result<void> check_against(const Rule& rule, const boost::json::value& value, const std::string& path)
 {
-  if (value.is_null() && rule.nullable)
-    return {};
   const auto* const text = value.if_string();
   switch (rule.kind)
   {
   case Rule::Kind::text:
     return text ? Result<void>{} : wrong(path, "a text");
+  case Rule::Kind::path:
+    return text && !text->empty() && text->find('\0') == text->npos ? Result<void>{}
+                                                                    : wrong(path, "the path of a file");
+  case Rule::Kind::address:
+  {
+    if (!text)
+      return wrong(path, "an address of the form host:port");
+    const auto address = http::split_address(std::string(*text));
+    return address ? Result<void>{} : fail("'" + path + "' is wrong", address.error());
+  }
   case Rule::Kind::boolean:
     return value.is_bool() ? Result<void>{} : wrong(path, "true or false");
   case Rule::Kind::count:
-    return value.is_int64() && value.get_int64() >= 0 && value.get_int64() <= max_count
+    return value.is_int64() && value.get_int64() >= rule.least && value.get_int64() <= rule.most
              ? Result<void>{}
-             : wrong(path, "a whole number from 0 to " + std::to_string(max_count));
+             : wrong(path, "a whole number from " + std::to_string(rule.least) + " to " + std::to_string(rule.most));
   case Rule::Kind::size:
   case Rule::Kind::duration:
   {

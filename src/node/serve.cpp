@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "ledger/entry.h"
 #include "node/json.h"
 #include "node/node.h"
@@ -46,13 +47,14 @@ Result<void> Node::serve()
       {"/gov", {"Concordat governance", "What members decide on.", std::string(version), {}}, {}, [] { return true; }});
   dispatcher_ = std::make_unique<Dispatcher>(*services_, std::move(frontends));
   serving_.store(dispatcher_.get(), std::memory_order_release);
-  sequencer_thread_ = std::thread([this] { sequencer_->run(); });
+  sequencer_thread_ = base::start_thread("sequencer", [this] { sequencer_->run(); });
 
   if (auto written = write_outputs(); !written)
     return written;
   kv::SnapshotTransaction state(store_.committed());
   const auto endorsed = state.get(tables::node_certificates, identity_->node_id());
   CHECK(endorsed, "the service knows this node");
+  warn_of_times(state, std::string(*endorsed));
   for (const auto& interface : configuration_.interfaces)
   {
     const http::TlsIdentity shown{
@@ -63,6 +65,18 @@ Result<void> Node::serve()
     spdlog::info("interface '{}' listens on {}", interface.listen.name, addresses_[interface.listen.name]);
   }
   return {};
+}
+
+/// Nobody finds a certificate's times by himself before clients refuse it.
+void Node::warn_of_times(ReadTransaction& state, const std::string& endorsed_pem) const
+{
+  const auto info = read_object(state, tables::service_info, ledger::single_key);
+  const auto service = crypto::Certificate::from_pem(info ? string_member(*info, "cert") : "");
+  const auto node = crypto::Certificate::from_pem(endorsed_pem);
+  if (!service || !node)
+    return;
+  for (const auto& warning : time_warnings(*service, *node, newest_signature_, clock_.unix_seconds()))
+    spdlog::warn("{}", warning);
 }
 
 Result<void> Node::write_outputs()

@@ -1,0 +1,229 @@
+#include "node/check.h"
+
+#include "attestation/sealed_file.h"
+#include "attestation/virtual_platform.h"
+#include "node/certificates.h"
+#include "node/genesis.h"
+#include "node/identity.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace concordat::node
+{
+namespace
+{
+constexpr std::string_view ledger_key = "'ledger.directory'";
+constexpr std::string_view sealed_key = "'concordat.sealed_directory'";
+constexpr std::string_view sealing_key = "'concordat.sealing_key_file'";
+
+struct Output
+{
+  std::string_view key;
+  std::optional<base::Path> path;
+};
+
+std::vector<Output> outputs_of(const Configuration& configuration)
+{
+  return {
+      {"'command.service_certificate_file'", configuration.service_certificate_file},
+      {"'output_files.node_certificate_file'", configuration.node_certificate_file},
+      {"'output_files.rpc_addresses_file'", configuration.rpc_addresses_file},
+      {"'output_files.node_to_node_address_file'", configuration.node_to_node_address_file},
+      {"'output_files.pid_file'", configuration.pid_file}};
+}
+
+/// One spelling of a path, so that two keys that mean one place are seen to.
+std::string normal(const base::Path& path)
+{
+  std::error_code error;
+  const auto whole = std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
+  return error ? path : whole.string();
+}
+
+/// Files can be made in the directory, or in the part of it that is there already.
+Result<void> check_directory(std::string_view key, const base::Path& directory)
+{
+  for (auto at = directory.empty() ? base::Path(".") : directory;; at = base::parent(at))
+  {
+    struct stat status = {};
+    if (::stat(at.c_str(), &status) == 0)
+    {
+      if (!S_ISDIR(status.st_mode))
+        return fail(ErrorCode::invalid, std::string(key) + ": '" + at + "' is not a directory");
+      if (::access(at.c_str(), W_OK | X_OK) != 0)
+        return fail(
+            ErrorCode::io,
+            std::string(key) + ": nothing can be written in the directory '" + at + "' (" + std::strerror(errno) + ")");
+      return {};
+    }
+    if (errno != ENOENT || at == "." || at == "/")
+      return fail(ErrorCode::io, std::string(key) + ": cannot use '" + at + "' (" + std::strerror(errno) + ")");
+  }
+}
+
+Result<void> check_no_directory(std::string_view key, const base::Path& path)
+{
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+    return fail(ErrorCode::invalid, std::string(key) + ": '" + path + "' is a directory");
+  return {};
+}
+
+/// No two things are written to one place.
+Result<void> check_distinct(const Configuration& configuration)
+{
+  std::map<std::string, std::string_view> taken;
+  const auto take = [&](std::string_view key, const base::Path& path) -> Result<void>
+  {
+    const auto [place, is_new] = taken.try_emplace(normal(path), key);
+    if (is_new)
+      return {};
+    return fail(
+        ErrorCode::invalid,
+        std::string(place->second) + " and " + std::string(key) + " are the same place, '" + path + "'");
+  };
+  if (auto taken_now = take(ledger_key, configuration.ledger_directory); !taken_now)
+    return taken_now;
+  if (auto taken_now = take(sealed_key, configuration.sealed_directory); !taken_now)
+    return taken_now;
+  if (auto taken_now = take(sealing_key, configuration.sealing_key_file); !taken_now)
+    return taken_now;
+  for (const auto& [key, path] : outputs_of(configuration))
+    if (path)
+      if (auto taken_now = take(key, *path); !taken_now)
+        return taken_now;
+  for (const auto& member : configuration.members)
+    if (const auto found = taken.find(normal(member.certificate_file)); found != taken.end())
+      return fail(
+          ErrorCode::invalid,
+          std::string(found->second) + " would overwrite the member's certificate '" + member.certificate_file + "'");
+  return {};
+}
+
+Result<void> check_places(const Configuration& configuration)
+{
+  if (auto distinct = check_distinct(configuration); !distinct)
+    return distinct;
+  if (auto good = check_directory(ledger_key, configuration.ledger_directory); !good)
+    return good;
+  if (auto good = check_directory(sealed_key, configuration.sealed_directory); !good)
+    return good;
+  if (auto good = check_no_directory(sealing_key, configuration.sealing_key_file); !good)
+    return good;
+  if (auto good = check_directory(sealing_key, base::parent(configuration.sealing_key_file)); !good)
+    return good;
+  // Directories of outputs are not made, but may be one of those that are.
+  const auto ledger = normal(configuration.ledger_directory);
+  const auto sealed = normal(configuration.sealed_directory);
+  for (const auto& [key, path] : outputs_of(configuration))
+  {
+    if (!path)
+      continue;
+    if (auto good = check_no_directory(key, *path); !good)
+      return good;
+    const auto directory = base::parent(*path);
+    const auto place = normal(directory);
+    if (place == ledger || place == sealed)
+      continue;
+    struct stat status = {};
+    if (::stat(directory.c_str(), &status) != 0)
+      return fail(
+          ErrorCode::not_found,
+          std::string(key) + ": the directory of '" + *path + "' cannot be used (" + std::strerror(errno) + ")");
+    if (auto good = check_directory(key, directory); !good)
+      return good;
+  }
+  return {};
+}
+
+/// What lies sealed on the disk: nothing, or an identity with all that belongs to it.
+Result<std::optional<Identity>> check_sealed(const Configuration& configuration, base::FileSystem& files)
+{
+  const auto key = attestation::VirtualPlatform::stored_key(files, configuration.sealing_key_file);
+  if (!key && key.error().code != ErrorCode::not_found)
+    return fail(std::string(sealing_key) + " cannot be used", key.error());
+
+  const auto names = files.exists(configuration.sealed_directory) ? files.list(configuration.sealed_directory)
+                                                                  : Result<std::vector<std::string>>{};
+  if (!names)
+    return fail(std::string(sealed_key) + " cannot be used", names.error());
+  const auto sealed =
+      std::any_of(names->begin(), names->end(), [](const std::string& name) { return name.ends_with(".sealed"); });
+  if (!sealed)
+    return std::nullopt;
+  if (!key)
+    return fail(
+        ErrorCode::not_found,
+        std::string(sealed_key) + " holds what was sealed under a key that is not there: " + "put back the file '" +
+            configuration.sealing_key_file + "' (" + std::string(sealing_key) + "), or begin with an empty directory");
+
+  attestation::SealedFiles reader(files, *key);
+  const SealedState state(files, reader, configuration.sealed_directory);
+  if (!state.has_identity())
+    return fail(
+        ErrorCode::not_found, std::string(sealed_key) + ": in '" + configuration.sealed_directory +
+                                  "' one part of the node's sealed state is there and its identity is not; put back "
+                                  "the whole directory, or begin with an empty one");
+  auto identity = state.load_identity();
+  if (!identity)
+    return fail("cannot unseal this node's identity", identity.error());
+  if (const auto durable = state.load(); !durable)
+    return fail("cannot unseal the state of consensus", durable.error());
+  return std::move(*identity);
+}
+
+Result<void>
+check_ledger(const Configuration& configuration, const base::FileSystem& files, const std::optional<Identity>& identity)
+{
+  const auto& directory = configuration.ledger_directory;
+  const auto names = files.exists(directory) ? files.list(directory) : Result<std::vector<std::string>>{};
+  if (!names)
+    return fail(std::string(ledger_key) + " cannot be used", names.error());
+  const bool has_ledger =
+      std::any_of(names->begin(), names->end(), [](const std::string& name) { return name.starts_with("ledger_"); });
+  if (!identity && !names->empty())
+    return fail(
+        ErrorCode::exists, std::string(ledger_key) + ": '" + directory +
+                               "' is not empty, but this node has no sealed identity to read it with; give it the "
+                               "sealed directory that belongs to it, or an empty ledger directory");
+  if (identity && identity->service_created && !has_ledger)
+    return fail(
+        ErrorCode::not_found, std::string(ledger_key) + ": '" + directory +
+                                  "' is empty, but this node has created a service; restore its ledger, or remove the "
+                                  "sealed directory '" +
+                                  configuration.sealed_directory + "' to begin a new service");
+  return {};
+}
+}
+
+Result<std::vector<std::string>>
+check_start(const Configuration& configuration, base::FileSystem& files, std::int64_t unix_seconds)
+{
+  if (auto good = check_places(configuration); !good)
+    return std::unexpected(good.error());
+  const auto identity = check_sealed(configuration, files);
+  if (!identity)
+    return std::unexpected(identity.error());
+  if (auto good = check_ledger(configuration, files, *identity); !good)
+    return std::unexpected(good.error());
+
+  // Members and users are read once, when the service is created.
+  if (!*identity || !(*identity)->service_created)
+  {
+    if (const auto threshold = initial_recovery_threshold(configuration); !threshold)
+      return std::unexpected(threshold.error());
+    if (const auto founders = read_founders(files, configuration); !founders)
+      return std::unexpected(founders.error());
+  }
+  const auto stand_in = *identity ? **identity : Identity::generate(configuration.curve);
+  if (const auto made = make_certificates(configuration, stand_in, {}, unix_seconds); !made)
+    return std::unexpected(made.error());
+  return name_warnings(configuration);
+}
+}

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "node/schema.h"
+
+namespace concordat::node
+{
+/// What the whole configuration file must be (governance.md §16, newer.md, and the section `concordat` which is ours).
+const Rule& configuration_rule();
+}
