@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -105,6 +106,22 @@ public:
 private:
   int descriptor_;
   Path path_;
+};
+
+/// The lock is of the open descriptor: closing it gives it back.
+class RealDirectoryLock : public DirectoryLock
+{
+public:
+  explicit RealDirectoryLock(int descriptor) : descriptor_(descriptor) {}
+  RealDirectoryLock(const RealDirectoryLock&) = delete;
+  RealDirectoryLock& operator=(const RealDirectoryLock&) = delete;
+  ~RealDirectoryLock() override
+  {
+    ::close(descriptor_);
+  }
+
+private:
+  int descriptor_;
 };
 }
 
@@ -214,5 +231,18 @@ Result<void> RealFileSystem::sync_directory(const Path& directory)
   if (outcome != 0)
     return failed("cannot sync the directory", directory, number);
   return {};
+}
+
+Result<std::unique_ptr<DirectoryLock>> RealFileSystem::lock_directory(const Path& directory)
+{
+  const int descriptor = retried([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (descriptor < 0)
+    return failed("cannot open the directory", directory, errno);
+  auto lock = std::make_unique<RealDirectoryLock>(descriptor);
+  if (retried([&] { return ::flock(descriptor, LOCK_EX | LOCK_NB); }) == 0)
+    return lock;
+  if (errno == EWOULDBLOCK)
+    return fail(ErrorCode::exists, "another process is using the directory '" + directory + "'");
+  return failed("cannot lock the directory", directory, errno);
 }
 }

@@ -27,6 +27,13 @@ public:
   virtual Result<void> sync() = 0;
 };
 
+/// A directory that this process has for itself among all that lock it, for as long as this lives.
+class DirectoryLock
+{
+public:
+  virtual ~DirectoryLock() = default;
+};
+
 enum class OpenMode
 {
   read,       ///< must exist
@@ -49,6 +56,10 @@ public:
   /// Makes the directory and its parents; no error if it exists.
   virtual Result<void> make_directory(const Path& path) = 0;
   virtual Result<void> sync_directory(const Path& directory) = 0;
+  /// Keeps nobody from reading or writing, only from locking. The lock ends with the process, whatever ends that, and
+  /// goes to none of its children.
+  /// @return Error::exists if somebody has it
+  virtual Result<std::unique_ptr<DirectoryLock>> lock_directory(const Path& directory) = 0;
 
   /// The whole file; Error::limit if it is larger than `limit`.
   Result<std::string> read(const Path& path, std::uint64_t limit = std::uint64_t{1} << 30);
@@ -70,6 +81,7 @@ public:
   Result<void> remove(const Path& path) override;
   Result<void> make_directory(const Path& path) override;
   Result<void> sync_directory(const Path& directory) override;
+  Result<std::unique_ptr<DirectoryLock>> lock_directory(const Path& directory) override;
 };
 
 /// `directory/name`.

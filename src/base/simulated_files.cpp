@@ -252,6 +252,14 @@ Result<void> SimulatedFileSystem::sync_directory(const Path& given)
   return {};
 }
 
+Result<std::unique_ptr<DirectoryLock>> SimulatedFileSystem::lock_directory(const Path& given)
+{
+  const auto directory = normal(given);
+  if (!disk_->is_directory(directory))
+    return failed(ErrorCode::not_found, "cannot open the directory", given, "there is no such directory");
+  return locks_.lock(directory);
+}
+
 void SimulatedFileSystem::crash()
 {
   disk_->crash();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/files.h"
+#include "base/locked_names.h"
 
 #include <cstdint>
 #include <functional>
@@ -39,6 +40,7 @@ public:
   Result<void> remove(const Path& path) override;
   Result<void> make_directory(const Path& path) override;
   Result<void> sync_directory(const Path& directory) override;
+  Result<std::unique_ptr<DirectoryLock>> lock_directory(const Path& directory) override;
 
   /// The power fails and comes back. Each write since the last sync of its file is kept, lost or torn (a prefix of
   /// it is kept, or some of its 512-byte sectors); of the directory operations that are not synced, the first few
@@ -61,5 +63,6 @@ public:
 
 private:
   std::shared_ptr<SimulatedDisk> disk_;
+  LockedNames locks_;
 };
 }

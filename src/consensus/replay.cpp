@@ -1,6 +1,8 @@
 #include "consensus/replay.h"
 
+#include "consensus/signature.h"
 #include "ledger/entry.h"
+#include "ledger/secret_record.h"
 #include "ledger/signature.h"
 #include "ledger/torn_tail.h"
 
@@ -14,7 +16,23 @@ namespace
 class Replayer
 {
 public:
-  explicit Replayer(const ledger::LedgerSecrets& secrets) : secrets_(secrets) {}
+  Replayer(const ledger::LedgerSecrets& secrets, const Trust& trust) : trust_(trust), periods_(secrets.periods()) {}
+
+  /// What no crash leaves behind: the ledger is not what this node has written. Nothing may be cut because of it.
+  const std::optional<Error>& forged() const
+  {
+    return forged_;
+  }
+
+  /// Of the signatures, those by the same node follow each other: the last one stands for all.
+  Result<void> verify_newest_signature()
+  {
+    if (newest_txid_ == TxId{})
+      return {};
+    if (auto good = verify_signature(newest_txid_, newest_, trust_.service_key); !good)
+      return forge("the signature in transaction " + newest_txid_.to_string(), good.error());
+    return {};
+  }
 
   Result<void> add(std::string_view bytes)
   {
@@ -31,12 +49,16 @@ public:
     if (entry->txid.view < last_view_)
       return fail(ErrorCode::corrupt, "the view goes back from " + std::to_string(last_view_));
 
-    const auto private_maps = entry->open(secrets_.at(seqno));
-    if (!private_maps)
-      return std::unexpected(private_maps.error());
+    while (period_ + 1 < periods_.size() && periods_[period_ + 1].first <= seqno)
+      ++period_;
+    const auto private_maps = entry->open(*periods_[period_].secret);
     kv::WriteSet writes;
     if (auto decoded = kv::decode(entry->public_maps, kv::Domain::public_maps, writes); !decoded)
       return decoded;
+    if (auto good = check_secret(seqno, writes, private_maps.has_value()); !good)
+      return good;
+    if (!private_maps)
+      return std::unexpected(private_maps.error());
     if (auto decoded = kv::decode(*private_maps, kv::Domain::private_maps, writes); !decoded)
       return decoded;
 
@@ -52,8 +74,8 @@ public:
         return good;
       pending_.emplace_back(entry->txid, std::move(writes));
       tree_.append(entry->leaf());
-      take_effect(seqno);
-      return {};
+      take_effect(entry->txid);
+      return check_mark(entry->txid);
     }
     tree_.append(entry->leaf());
     pending_.emplace_back(entry->txid, std::move(writes));
@@ -74,24 +96,99 @@ public:
   }
 
 private:
-  Result<void> check_root(const kv::MapWrites& table) const
+  std::unexpected<Error> forge(Error error)
+  {
+    forged_ = std::move(error);
+    return std::unexpected(*forged_);
+  }
+  std::unexpected<Error> forge(std::string what, const Error& cause)
+  {
+    return forge(Error{ErrorCode::corrupt, std::move(what), std::make_shared<const Error>(cause)});
+  }
+
+  /// A secret changes with an entry that seals the one before by the new one, so that both were known to its writer.
+  Result<void> check_secret(Seqno seqno, const kv::WriteSet& writes, bool authentic)
+  {
+    const bool begins = seqno != 1 && periods_[period_].first == seqno;
+    const auto table = writes.find(ledger::secret_history_table);
+    if (table == writes.end() && !(begins && authentic))
+      return {};
+    const auto place = "the ledger secret of transaction " + std::to_string(seqno);
+    if (table == writes.end())
+      return forge(place, Error{ErrorCode::corrupt, "it is not recorded there", nullptr});
+    const auto value = table->second.find(ledger::single_key);
+    const auto record = value == table->second.end() || !value->second
+                          ? Result<ledger::SecretRecord>(fail(ErrorCode::corrupt, "there is no record"))
+                          : ledger::SecretRecord::from_json(*value->second);
+    if (authentic)
+    {
+      pending_secret_record_ = seqno;
+      if (!record)
+        return forge(place, record.error());
+      if (begins)
+      {
+        const auto& before = periods_[period_ - 1];
+        if (auto good = record->check(*before.secret, before.first, *periods_[period_].secret, seqno); !good)
+          return forge(place, good.error());
+      }
+    }
+    else if (record && !begins && record->next_first == seqno)
+      return forge(
+          place, Error{
+                     ErrorCode::corrupt,
+                     "the sealed identity does not know it; the sealed directory was put back from an older copy than "
+                     "the ledger",
+                     nullptr});
+    return {};
+  }
+
+  Result<void> check_root(const kv::MapWrites& table)
   {
     const auto found = table.find(ledger::single_key);
     if (found == table.end() || !found->second)
       return fail(ErrorCode::corrupt, "the signature transaction has no signature");
-    const auto record = ledger::SignatureRecord::from_json(*found->second);
+    auto record = ledger::SignatureRecord::from_json(*found->second);
     if (!record)
       return fail("the signature transaction", record.error());
     if (record->root != tree_.root())
       return fail(ErrorCode::corrupt, "the signed root differs from the tree of the entries before it");
+    if (record->node != signer_ || record->cert != signer_cert_)
+    {
+      if (auto good = verify_newest_signature(); !good)
+        return good;
+      signer_ = std::move(record->node);
+      signer_cert_ = std::move(record->cert);
+    }
     return {};
   }
 
-  void take_effect(Seqno seqno)
+  /// What was committed is the same here, or this is another history.
+  Result<void> check_mark(TxId signature)
   {
+    const auto& mark = trust_.mark;
+    if (mark.txid == TxId{} || signature.seqno < mark.txid.seqno || reached_)
+      return {};
+    reached_ = true;
+    out_.loss_accepted = signature != mark.txid || tree_.root() != mark.root;
+    if (out_.loss_accepted && !trust_.accept_loss)
+      return forge(Error{
+          ErrorCode::not_found,
+          "transaction " + mark.txid.to_string() +
+              " was committed, but this ledger has another history; it is not the one that this node wrote last",
+          nullptr});
+    return {};
+  }
+
+  void take_effect(TxId signature)
+  {
+    const auto seqno = signature.seqno;
     for (const auto& [at, writes] : pending_)
       state_.apply(writes, at);
+    newest_txid_ = signature;
+    newest_ = std::move(pending_.back().second);
     pending_.clear();
+    if (pending_secret_record_)
+      out_.last_secret_record = std::exchange(pending_secret_record_, std::nullopt);
     for (const auto& [view, first] : starts_)
     {
       out_.views.begin(view, first);
@@ -103,7 +200,18 @@ private:
     tree_.flush(seqno);
   }
 
-  const ledger::LedgerSecrets& secrets_;
+  const Trust& trust_;
+  const std::vector<ledger::LedgerSecrets::Period> periods_;
+  std::size_t period_ = 0; ///< of the entry that is looked at
+  std::optional<Error> forged_;
+  bool reached_ = false; ///< the mark was looked at
+  // The newest signature, and who the signatures are by.
+  TxId newest_txid_;
+  kv::WriteSet newest_;
+  std::string signer_;
+  std::string signer_cert_;
+  std::optional<Seqno> pending_secret_record_;
+
   Replayed out_;
   kv::State state_;
   ledger::MerkleTree tree_;
@@ -131,9 +239,9 @@ bool acknowledged_after(const ledger::ChunkFiles& chunks, const ledger::LedgerSe
 }
 }
 
-Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets& secrets)
+Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets& secrets, const Trust& trust)
 {
-  Replayer replayer(secrets);
+  Replayer replayer(secrets, trust);
   auto stream = chunks.stream(1);
   std::optional<Error> failure;
   Seqno next = 1;
@@ -151,12 +259,16 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets&
     }
     ++next;
   }
+  if (replayer.forged())
+    return std::unexpected(*replayer.forged());
+  if (auto good = replayer.verify_newest_signature(); !good)
+    return std::unexpected(good.error());
 
   const auto last_good = replayer.last_good();
   if (failure)
   {
     const auto place = "ledger entry " + std::to_string(next);
-    if (chunks.in_committed_file(next) || acknowledged_after(chunks, secrets, last_good))
+    if (chunks.in_committed_file(next) || (!trust.accept_loss && acknowledged_after(chunks, secrets, last_good)))
       return fail(
           place + " is damaged, and transactions after it were acknowledged; restore the ledger directory from a copy",
           *failure);
@@ -165,8 +277,14 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets&
     return fail(
         ErrorCode::corrupt,
         "ledger entry " + std::to_string(last_good + 1) + " stands in a committed file but no signature covers it");
+  const bool too_short = last_good < trust.mark.txid.seqno;
+  if (too_short && !trust.accept_loss)
+    return ledger::missing_entries(
+        last_good + 1, trust.mark.txid.seqno,
+        failure ? "; ledger entry " + std::to_string(next) + " is damaged: " + failure->describe() : "");
 
   auto replayed = std::move(replayer).finish();
+  replayed.loss_accepted = replayed.loss_accepted || too_short;
   replayed.cut_entries = chunks.last() - last_good;
   replayed.cut_reason = failure ? failure->describe() : replayed.cut_entries != 0 ? "no signature covers it" : "";
 #ifndef CONCORDAT_FAULT_KEEP_TORN_TAIL

@@ -47,7 +47,12 @@ public:
 class SequencerTest : public ::testing::Test
 {
 protected:
-  SequencerTest() : secrets_(ledger::LedgerSecret::generate()), key_(crypto::KeyPair::generate(crypto::Curve::p256)) {}
+  SequencerTest()
+      : secrets_(ledger::LedgerSecret::generate()),
+        key_(crypto::KeyPair::generate(crypto::Curve::p256)),
+        certificate_(crypto::self_signed(key_, {"CN=service", {}, 0, 1, true}).value().pem())
+  {
+  }
 
   void start()
   {
@@ -55,13 +60,13 @@ protected:
     store_ = std::make_unique<kv::Store>();
     auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
     ASSERT_TRUE(chunks) << chunks.error().describe();
-    auto replayed = replay(**chunks, secrets_);
+    auto replayed = replay(**chunks, secrets_, Trust{key_.public_key(), durable_.saved.mark});
     ASSERT_TRUE(replayed) << replayed.error().describe();
     const auto index = log_end(durable_.saved, *replayed);
     ASSERT_TRUE(index) << index.error().describe();
     store_->reset(replayed->state, replayed->state->txid().view);
     sequencer_ = std::make_unique<Sequencer>(
-        *store_, files_, "ledger", secrets_, Signer{key_.public_key().id(), key_, "certificate", key_, "", ""}, clock_,
+        *store_, files_, "ledger", secrets_, Signer{key_.public_key().id(), key_, certificate_, key_, "", ""}, clock_,
         durable_, options_,
         SequencerStart{
             std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
@@ -91,7 +96,8 @@ protected:
   KeptState durable_;
   SequencerOptions options_;
   ledger::LedgerSecrets secrets_;
-  crypto::KeyPair key_;
+  crypto::KeyPair key_; ///< of service and node
+  std::string certificate_;
   std::unique_ptr<kv::Store> store_;
   std::unique_ptr<Sequencer> sequencer_;
 };
@@ -317,7 +323,7 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
     auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
     if (!chunks)
       return chunks.error().describe();
-    const auto replayed = replay(**chunks, secrets_);
+    const auto replayed = replay(**chunks, secrets_, Trust{key_.public_key(), durable_.saved.mark});
     return replayed ? "" : replayed.error().describe();
   };
   // Byte 50 is part of the seqno, so that the framing breaks; byte 100 is not, so that only the tag does.
@@ -340,7 +346,7 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
   }
   damage(7, 100);
   const auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
-  const auto cut = replay(**chunks, secrets_);
+  const auto cut = replay(**chunks, secrets_, Trust{key_.public_key(), durable_.saved.mark});
   ASSERT_TRUE(cut) << "the last batch cannot be told from a torn one";
   EXPECT_EQ(cut->cut_entries, 2U);
   EXPECT_EQ(cut->state->seqno(), 6U);
@@ -353,7 +359,7 @@ TEST_F(SequencerTest, OlderDurableStateThanTheLedgerIsRefused)
   ASSERT_TRUE(write("a", "1", outcome));
   sequencer_->step();
   auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
-  const auto replayed = replay(**chunks, secrets_);
+  const auto replayed = replay(**chunks, secrets_, Trust{key_.public_key(), durable_.saved.mark});
   ASSERT_TRUE(replayed);
   EXPECT_FALSE(log_end(DurableState{}, *replayed));
 }

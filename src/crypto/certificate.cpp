@@ -103,7 +103,12 @@ std::string Certificate::subject() const
 
 bool Certificate::signed_by(const Certificate& issuer) const
 {
+  return signed_by(issuer.public_key_);
+}
+
+bool Certificate::signed_by(const PublicKey& issuer) const
+{
   const ErrorScope errors;
-  return X509_verify(native_.get(), issuer.public_key_.native()) == 1;
+  return X509_verify(native_.get(), issuer.native()) == 1;
 }
 }

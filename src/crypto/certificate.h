@@ -45,6 +45,7 @@ public:
   std::string subject() const; ///< such as "CN=CCF Service"
   /// The signature of this certificate verifies under the issuer's key. Validity times are not looked at.
   bool signed_by(const Certificate& issuer) const;
+  bool signed_by(const PublicKey& issuer) const;
 
 private:
   std::shared_ptr<X509> native_;

@@ -97,7 +97,8 @@ scan_chunk(base::FileSystem& files, const base::Path& directory, const ChunkName
     return failed(walked.error());
   if (auto checked = check_table(found); !checked)
     return failed(checked.error());
-  if (!found.complete && found.size > max_chunk_end)
+  // A crash may leave the table of a full chunk without the header that points at it.
+  if (!found.complete && found.size > max_chunk_end + 4 * found.positions.size())
     return fail(ErrorCode::limit, "the ledger file '" + name + "' is larger than the 4 GiB that a chunk may have");
   return found;
 }

@@ -21,7 +21,18 @@ bool has_flag(std::string_view entry, std::uint8_t flag)
 }
 }
 
-ChunkFiles::ChunkFiles(base::FileSystem& files, base::Path directory) : files_(files), directory_(std::move(directory))
+std::unexpected<Error> missing_entries(Seqno first, Seqno committed, const std::string& why)
+{
+  return fail(
+      ErrorCode::not_found, "the ledger lacks transaction " + std::to_string(first) +
+                                " and all after it, which were committed, up to " + std::to_string(committed) +
+                                " at least" + why);
+}
+
+ChunkFiles::ChunkFiles(base::FileSystem& files, base::Path directory, std::uint64_t end_at_most)
+    : files_(files),
+      directory_(std::move(directory)),
+      end_at_most_(end_at_most)
 {
 }
 
@@ -80,6 +91,7 @@ Result<void> ChunkFiles::append(const std::vector<std::string_view>& entries)
   if (unfinished_)
     return fail(ErrorCode::invalid, "an earlier append to '" + directory_ + "' failed and was not truncated");
   auto next = last();
+  std::uint64_t total = 0;
   for (const auto entry : entries)
   {
     const auto size = entry_size(entry);
@@ -89,9 +101,17 @@ Result<void> ChunkFiles::append(const std::vector<std::string_view>& entries)
       return fail(
           ErrorCode::invalid, "what is to be appended as entry " + std::to_string(next + 1) + " is not exactly that");
     ++next;
+    total += *size;
   }
+  if (total > end_at_most_ - chunk_header_size)
+    return fail(
+        ErrorCode::limit, "a batch of " + std::to_string(total) + " bytes is not appended: no ledger file can hold it");
 
   unfinished_ = true;
+  // Positions are 32 bits wide. What lies before ends with a signature, so a chunk may end there.
+  if (!chunks_.empty() && !chunks_.back().complete && total > end_at_most_ - chunks_.back().end)
+    if (auto completed = complete(chunks_.back()); !completed)
+      return completed;
   for (std::size_t begin = 0; begin < entries.size();)
   {
     if (!chunks_.empty() && !chunks_.back().complete && has_flag(entries[begin], chunk_before))
@@ -142,12 +162,8 @@ Result<void> ChunkFiles::write_entries(Chunk& chunk, const std::string_view* ent
   {
     positions.push_back(static_cast<std::uint32_t>(end));
     end += entries[i].size();
-    if (end > max_chunk_end)
-      return fail(
-          ErrorCode::limit,
-          "the ledger file '" + chunk.name +
-              "' would grow beyond the 4 GiB that its positions can name; no chunk was ended in time");
   }
+  CHECK(end <= end_at_most_, "the chunk before was ended in time, and the batch is not larger than one can be");
 
   // The header goes out with the first entries, so that a new file is never seen without it for long.
   std::string gathered;

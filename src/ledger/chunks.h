@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "concordat/error.h"
 #include "concordat/transaction.h"
+#include "ledger/chunk_format.h"
 #include "ledger/entry_scanner.h"
 #include "ledger/secrets.h"
 
@@ -19,6 +20,16 @@
 
 namespace concordat::ledger
 {
+/// Error::not_found for a ledger that holds less than was committed, naming the first entry that is missing.
+/// @param why  more about it, or nothing
+std::unexpected<Error> missing_entries(Seqno first, Seqno committed, const std::string& why);
+
+struct ChunkLimits
+{
+  Seqno acknowledged = 0;                    ///< entries up to here are known to have been committed
+  std::uint64_t end_at_most = max_chunk_end; ///< another one than the format's is for tests
+};
+
 /// Append-only chunk files of one node's ledger (ledger-format.md §1).
 ///
 /// Owned by one thread; `read` may be called from any thread for entries at or below the last one synced.
@@ -40,9 +51,9 @@ public:
   /// earlier process wrote but failed to sync is on the disk, or refused, before anything is served.
   /// @param secrets tell whether what follows the last whole entry was acknowledged
   /// @return Error::corrupt naming file and offset when a committed chunk fails its check, or chunks do not follow
-  ///         each other; nothing is changed then
+  ///         each other; `missing_entries` when less than `acknowledged` is there; nothing is changed then
   static Result<std::unique_ptr<ChunkFiles>>
-  open(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets);
+  open(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets, ChunkLimits limits = {});
 
   const Opened& opened() const
   {
@@ -52,9 +63,11 @@ public:
   /// Bytes of the entries since the end of the last completed chunk.
   std::uint64_t open_chunk_bytes() const;
 
-  /// Appends whole entries, the first of them with seqno last() + 1. An entry with `chunk_after` completes the chunk.
+  /// Appends the whole entries of a batch, the first of them with seqno last() + 1. An entry with `chunk_after`
+  /// completes the chunk; so does a batch that would let it grow beyond what its positions can name, before it.
   /// On an error the files may hold a part of them: call `truncate(last())` before anything else.
-  /// @return Error::invalid, with nothing written, when these are not the entries that come next
+  /// @return with nothing written: Error::invalid when these are not the entries that come next, Error::limit when no
+  ///         chunk could hold them
   Result<void> append(const std::vector<std::string_view>& entries);
   /// Makes everything appended durable. After a failure only a new `open` tells what is there: all later calls fail.
   Result<void> sync();
@@ -113,7 +126,7 @@ private:
     std::uint64_t chunk_end = 0; ///< of all entries of the file
   };
 
-  ChunkFiles(base::FileSystem& files, base::Path directory);
+  ChunkFiles(base::FileSystem& files, base::Path directory, std::uint64_t end_at_most);
 
   Result<void> usable() const;
   base::Path path(const std::string& name) const;
@@ -130,6 +143,7 @@ private:
 
   base::FileSystem& files_;
   base::Path directory_;
+  const std::uint64_t end_at_most_;
   Opened opened_;
   std::atomic<Seqno> last_ = 0;
   bool unfinished_ = false;         ///< an append or truncate failed: files may hold more than chunks_ says

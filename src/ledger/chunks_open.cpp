@@ -26,10 +26,13 @@ std::unexpected<Error> corrupt(const std::string& name, const std::string& what)
 class ChunkOpener
 {
 public:
-  ChunkOpener(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets, ChunkFiles& into)
+  ChunkOpener(
+      base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets, Seqno acknowledged,
+      ChunkFiles& into)
       : files_(files),
         directory_(directory),
         secrets_(secrets),
+        acknowledged_(acknowledged),
         into_(into)
   {
   }
@@ -48,6 +51,8 @@ public:
     if (auto checked = check_committed(); !checked)
       return checked;
     if (auto checked = check_uncommitted(); !checked)
+      return checked;
+    if (auto checked = check_reach(); !checked)
       return checked;
     return change();
   }
@@ -181,6 +186,17 @@ private:
     return {};
   }
 
+  /// Before anything is changed: a tail that is torn but was acknowledged must stay for whoever looks into it.
+  Result<void> check_reach() const
+  {
+    if (next_ > acknowledged_)
+      return {};
+    std::string why;
+    if (!kept_.empty() && !kept_.back().stopped_because.empty())
+      why = "; '" + kept_.back().name + "' ends early: " + kept_.back().stopped_because;
+    return missing_entries(next_, acknowledged_, why);
+  }
+
   Result<void> change()
   {
     for (const auto& name : leftovers_)
@@ -286,6 +302,7 @@ private:
   base::FileSystem& files_;
   const base::Path& directory_;
   const LedgerSecrets& secrets_;
+  const Seqno acknowledged_;
   ChunkFiles& into_;
   std::vector<std::string> leftovers_;
   std::vector<std::string> set_aside_;
@@ -296,10 +313,10 @@ private:
 };
 
 Result<std::unique_ptr<ChunkFiles>>
-ChunkFiles::open(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets)
+ChunkFiles::open(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets, ChunkLimits limits)
 {
-  std::unique_ptr<ChunkFiles> chunks(new ChunkFiles(files, directory));
-  if (auto opened = ChunkOpener(files, directory, secrets, *chunks).run(); !opened)
+  std::unique_ptr<ChunkFiles> chunks(new ChunkFiles(files, directory, limits.end_at_most));
+  if (auto opened = ChunkOpener(files, directory, secrets, limits.acknowledged, *chunks).run(); !opened)
     return fail("cannot open the ledger in '" + directory + "'", opened.error());
   return chunks;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/files.h"
+#include "base/locked_names.h"
 
 #include <cstdint>
 #include <map>
@@ -25,6 +26,10 @@ public:
   Result<void> remove(const base::Path& path) override;
   Result<void> make_directory(const base::Path& path) override;
   Result<void> sync_directory(const base::Path& directory) override;
+  Result<std::unique_ptr<base::DirectoryLock>> lock_directory(const base::Path& directory) override
+  {
+    return locks_.lock(directory);
+  }
 
   /// Number of calls that change a file, for tests on how few there are.
   std::size_t writes = 0;
@@ -38,5 +43,6 @@ private:
   };
   class Handle;
   std::map<base::Path, std::shared_ptr<Content>> files_;
+  base::LockedNames locks_;
 };
 }

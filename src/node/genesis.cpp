@@ -2,6 +2,7 @@
 
 #include "base/encoding.h"
 #include "ledger/entry.h"
+#include "ledger/secret_record.h"
 #include "node/json.h"
 #include "node/tables.h"
 
@@ -267,5 +268,7 @@ void write_opening(Transaction& transaction)
   auto service = read_object(transaction, tables::service_info, ledger::single_key).value_or(json::object{});
   service["status"] = "Open";
   transaction.put(tables::service_info, ledger::single_key, to_canonical_json(service));
+  if (!transaction.has(ledger::secret_history_table, ledger::single_key))
+    transaction.put(ledger::secret_history_table, ledger::single_key, ledger::SecretRecord::of_first().to_json());
 }
 }

@@ -58,6 +58,6 @@ void write_genesis(
     const InitialCertificates& certificates, const boost::json::object& record, const attestation::Evidence& evidence,
     std::uint64_t recovery_threshold, const Configuration& configuration, TxId txid);
 
-/// Sets the service `Open`.
+/// Sets the service `Open`, and says from where its first secret holds if no later one was recorded before.
 void write_opening(Transaction& transaction);
 }

@@ -56,7 +56,7 @@ Result<std::string> read_configuration(base::FileSystem& files, const std::strin
 
 int run(
     node::Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
-    base::Clock& clock)
+    base::Clock& clock, node::StartOptions options)
 {
   if (auto locked = lock_directory(files, configuration.sealed_directory); !locked)
     return failed(locked.error());
@@ -79,7 +79,7 @@ int run(
     return failed(platform.error());
   if (const auto warning = (*platform)->warning())
     spdlog::warn("{}", *warning);
-  auto started = node::Node::start(std::move(configuration), std::move(application), files, clock, **platform);
+  auto started = node::Node::start(std::move(configuration), std::move(application), files, clock, **platform, options);
   if (!started)
   {
     spdlog::critical("cannot start: {}", started.error().describe());
@@ -98,9 +98,13 @@ int start(int argc, char** argv)
   std::string patience = "0s";
   std::string level = "Info";
   bool check = false;
+  node::StartOptions start_options;
   options.add_option("-c,--config", path, "configuration file (JSON)")->required();
   options.add_option("--config-timeout", patience, "wait this long for the file to be readable, such as 5s");
   options.add_flag("--check", check, "check the configuration and exit");
+  options.add_flag(
+      "--accept-loss", start_options.accept_loss,
+      "start although committed transactions are missing from the ledger, and record that in it");
   options.add_option("--log-level", level, "Trace, Debug, Info, Fail or Fatal");
   options.set_version_flag("-v,--version", "concordatd " + std::string(node::version));
   CLI11_PARSE(options, argc, argv);
@@ -137,7 +141,7 @@ int start(int argc, char** argv)
   }
   for (const auto& warning : *warnings)
     spdlog::warn("{}", warning);
-  return run(std::move(*configuration), std::move(*application), files, clock);
+  return run(std::move(*configuration), std::move(*application), files, clock, start_options);
 }
 }
 

@@ -6,12 +6,13 @@ namespace concordat::node
 {
 Node::Node(
     Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
-    attestation::Platform& platform)
+    attestation::Platform& platform, StartOptions options)
     : configuration_(std::move(configuration)),
       application_(std::move(application)),
       files_(files),
       clock_(clock),
-      platform_(platform)
+      platform_(platform),
+      options_(options)
 {
 }
 
@@ -38,14 +39,28 @@ void Node::announce_stop()
 
 Result<std::unique_ptr<Node>> Node::start(
     Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
-    attestation::Platform& platform)
+    attestation::Platform& platform, StartOptions options)
 {
-  std::unique_ptr<Node> node(new Node(std::move(configuration), std::move(application), files, clock, platform));
+  std::unique_ptr<Node> node(
+      new Node(std::move(configuration), std::move(application), files, clock, platform, options));
   using Step = Result<void> (Node::*)();
-  for (const Step step : {&Node::unseal, &Node::bind, &Node::restore, &Node::open_service, &Node::serve})
+  for (const Step step : {&Node::lock, &Node::unseal, &Node::bind, &Node::restore, &Node::open_service, &Node::serve})
     if (auto done = (node.get()->*step)(); !done)
       return std::unexpected(done.error());
   return node;
+}
+
+Result<void> Node::lock()
+{
+  // The directory itself, not only the sealed one: a copy of that would let a second process write the same files.
+  const auto& directory = configuration_.ledger_directory;
+  if (auto made = files_.make_directory(directory); !made)
+    return made;
+  auto lock = files_.lock_directory(directory);
+  if (!lock)
+    return fail("cannot use the ledger directory", lock.error());
+  ledger_lock_ = std::move(*lock);
+  return {};
 }
 
 Result<void> Node::unseal()

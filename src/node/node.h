@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/worker_pool.h"
 #include "concordat/application.h"
+#include "consensus/replay.h"
 #include "consensus/sequencer.h"
 #include "http/server.h"
 #include "kv/store.h"
@@ -21,6 +22,12 @@
 
 namespace concordat::node
 {
+/// What the operator says at one start, on the command line.
+struct StartOptions
+{
+  bool accept_loss = false; ///< go on although committed transactions are missing; recorded in the ledger
+};
+
 /// One node: creates a service or comes back to the one it was part of, and serves it.
 ///
 /// The outside (disk, clock, platform) is handed in. `start`, `stop` and the destructor belong to one thread.
@@ -32,7 +39,7 @@ public:
   /// @return Error with the cause and what to do; what was acknowledged before is untouched
   static Result<std::unique_ptr<Node>> start(
       Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
-      base::Clock& clock, attestation::Platform& platform);
+      base::Clock& clock, attestation::Platform& platform, StartOptions options = {});
   ~Node();
 
   /// The bound address of each interface, by name.
@@ -46,10 +53,16 @@ public:
 private:
   Node(
       Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
-      base::Clock& clock, attestation::Platform& platform);
+      base::Clock& clock, attestation::Platform& platform, StartOptions options);
 
+  Result<void> lock();
   Result<void> unseal();
   Result<void> restore();
+  Result<void> begin_alone();
+  Result<void>
+  go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, consensus::DurableState durable);
+  Result<void> renew_secret(Seqno first);
+  Result<void> write_first_entry(const consensus::Mark& lost, std::optional<Seqno> last_secret_record);
   Result<void> discard_leftovers();
   Result<void> bind();
   Result<void> create_service();
@@ -66,7 +79,9 @@ private:
   base::FileSystem& files_;
   base::Clock& clock_;
   attestation::Platform& platform_;
+  const StartOptions options_;
 
+  std::unique_ptr<base::DirectoryLock> ledger_lock_;
   std::optional<attestation::SealedFiles> sealed_;
   std::optional<SealedState> sealed_state_;
   std::optional<Identity> identity_;

@@ -18,5 +18,7 @@ inline constexpr std::string_view virtual_host_data = "public:ccf.gov.nodes.virt
 inline constexpr std::string_view service_info = "public:ccf.gov.service.info";
 inline constexpr std::string_view service_config = "public:ccf.gov.service.config";
 inline constexpr std::string_view previous_service_identity = "public:ccf.gov.service.previous_service_identity";
+/// Key: the seqno of the transaction that goes on after a loss, 8 bytes little-endian; docs/operate.md.
+inline constexpr std::string_view accepted_losses = "public:ccf.internal.accepted_losses";
 inline constexpr std::string_view constitution = "public:ccf.gov.constitution";
 }

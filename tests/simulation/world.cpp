@@ -144,15 +144,17 @@ std::optional<std::string> World::boot()
 
   if (auto made = files_.make_directory(sealed_directory); !made)
     return failed(made.error());
-  auto chunks = ledger::ChunkFiles::open(files_, ledger_directory, *identity_.ledger_secrets);
-  if (!chunks)
-    return failed(chunks.error());
-  auto replayed = consensus::replay(**chunks, *identity_.ledger_secrets);
-  if (!replayed)
-    return failed(replayed.error());
   const auto durable = sealed_state_->load();
   if (!durable)
     return failed(durable.error());
+  const consensus::Trust trust{identity_.service_key.public_key(), durable->mark};
+  auto chunks = ledger::ChunkFiles::open(
+      files_, ledger_directory, *identity_.ledger_secrets, {.acknowledged = trust.mark.txid.seqno});
+  if (!chunks)
+    return failed(chunks.error());
+  auto replayed = consensus::replay(**chunks, *identity_.ledger_secrets, trust);
+  if (!replayed)
+    return failed(replayed.error());
   const auto index = consensus::log_end(*durable, *replayed);
   if (!index)
     return failed(index.error());

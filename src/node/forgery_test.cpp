@@ -1,0 +1,127 @@
+#include "consensus/signature.h"
+#include "ledger/secret_record.h"
+#include "node/restore_test_support.h"
+#include "node/tables.h"
+
+namespace concordat::node::test
+{
+namespace
+{
+/// What somebody writes who knows the ledger secret, so that every tag is right.
+class Forgery : public NodeOnDisk
+{
+protected:
+  Forgery()
+  {
+    live(home_);
+    live(home_);
+    all_ = ledger(home_);
+  }
+  Identity known()
+  {
+    return identity(home_);
+  }
+  consensus::Signer signer(const Identity& identity)
+  {
+    const auto pem = files_.read((home_ / "service_cert.pem").string()).value();
+    const auto service = crypto::Certificate::from_pem(pem).value();
+    const auto node = crypto::issue(
+        identity.node_key.public_key(), {"CN=node", {}, clock_.unix_seconds(), 1, false}, identity.service_key,
+        service);
+    return {identity.node_id(), identity.node_key, node->pem(), identity.service_key, "", ""};
+  }
+  /// Appends a batch that makes somebody a member, signed as `change` wants it.
+  void
+  forge(const Identity& secrets, const consensus::Signer& signer, const std::function<void(kv::WriteSet&)>& change = {})
+  {
+    auto tree = all_.tree();
+    std::string bytes;
+    const auto add = [&](const kv::WriteSet& writes)
+    {
+      const TxId txid{all_.last().view, tree.size()};
+      std::string maps;
+      kv::encode(writes, kv::Domain::public_maps, maps);
+      const auto entry = ledger::encode_entry(secrets.ledger_secrets->at(txid.seqno), txid, 0, {}, maps, {});
+      tree.append(entry.leaf);
+      bytes += entry.bytes;
+    };
+    kv::WriteSet member;
+    member[std::string(tables::member_certs)]["somebody"] = "whom nobody admitted";
+    add(member);
+    auto signature = consensus::signature_writes(
+        signer, {all_.last().view, tree.size()}, tree.root(), tree.serialise(), clock_.unix_seconds());
+    if (change)
+      change(signature);
+    add(signature);
+
+    const auto file = home_ / "ledger" / all_.last_file.filename();
+    put(file, files_.read(file.string()).value() + bytes);
+  }
+  Folder home_ = root_ / "home";
+  LedgerOnDisk all_;
+};
+}
+
+TEST_F(Forgery, WithAllKeysItWouldBeALedgerLikeAnyOther)
+{
+  forge(known(), signer(known()));
+  live(home_);
+  EXPECT_TRUE(ledger(home_).public_writes(all_.entries.size() + 1).contains(tables::member_certs));
+}
+
+TEST_F(Forgery, WithoutAnySigningKeyItIsRefused)
+{
+  const auto key = crypto::KeyPair::generate(crypto::Curve::p256);
+  const auto own = crypto::self_signed(key, {"CN=node", {}, clock_.unix_seconds(), 1, true})->pem();
+  forge(known(), {key.public_key().id(), key, own, key, "", ""});
+  EXPECT_NE(refusal(home_).find("has not endorsed the certificate"), std::string::npos);
+}
+
+TEST_F(Forgery, WithTheKeyOfANodeAloneItIsRefused)
+{
+  auto by_node = signer(known());
+  by_node.service_key = crypto::KeyPair::generate(crypto::Curve::p256);
+  forge(known(), by_node);
+  EXPECT_NE(refusal(home_).find("the service's signature"), std::string::npos);
+}
+
+TEST_F(Forgery, WithTheServicesKeyButNoNodesItIsRefused)
+{
+  auto by_service = signer(known());
+  by_service.node_key = crypto::KeyPair::generate(crypto::Curve::p256);
+  forge(known(), by_service);
+  EXPECT_NE(refusal(home_).find("the node's signature does not verify"), std::string::npos);
+}
+
+TEST_F(Forgery, WithSignaturesOfAnEarlierTransactionItIsRefused)
+{
+  const auto newest = all_.public_writes(all_.entries.size());
+  const auto key = std::string(ledger::single_key);
+  const auto take = [&](std::string_view table)
+  {
+    return [&, table](kv::WriteSet& signature)
+    { signature[std::string(table)][key] = newest.find(table)->second.at(key); };
+  };
+  forge(known(), signer(known()), take(ledger::cose_signatures_table));
+  EXPECT_NE(refusal(home_).find("the service's signature"), std::string::npos);
+}
+
+TEST_F(Forgery, WithoutTheServicesSignatureItIsRefused)
+{
+  forge(
+      known(), signer(known()),
+      [](kv::WriteSet& signature) { signature.erase(std::string(ledger::cose_signatures_table)); });
+  EXPECT_NE(refusal(home_).find("the service has not signed"), std::string::npos);
+}
+
+TEST_F(Forgery, AnEarlierOneIsFoundThoughALaterSignatureIsGood)
+{
+  // The signer changes after the forged batch, so that the newest signature of each is looked at.
+  const auto key = crypto::KeyPair::generate(crypto::Curve::p256);
+  const auto own = crypto::self_signed(key, {"CN=node", {}, clock_.unix_seconds(), 1, true})->pem();
+  forge(known(), {key.public_key().id(), key, own, key, "", ""});
+  all_ = ledger(home_);
+  forge(known(), signer(known()));
+  EXPECT_NE(refusal(home_).find("has not endorsed the certificate"), std::string::npos);
+}
+}
