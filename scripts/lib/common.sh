@@ -24,7 +24,7 @@ install_packages() {
 build_packages=(
   build-essential g++ cmake ninja-build ccache ca-certificates
   libssl-dev libboost1.81-dev libsimdjson-dev libabsl-dev libspdlog-dev libfmt-dev libcli11-dev libmimalloc-dev libgtest-dev
-  libgmock-dev librapidcheck-dev libbenchmark-dev cargo-web rustc-web protobuf-compiler)
+  libutf8proc-dev zlib1g-dev libzstd-dev libgmock-dev librapidcheck-dev libbenchmark-dev cargo-web rustc-web protobuf-compiler)
 test_packages=(clang-19 libclang-rt-19-dev lld-19 python3 python3-pytest python3-cryptography python3-cbor2 openssl)
 lint_packages=(clang-19 clang-format-19 python3 python3-pytest)
 demo_packages=(python3)
