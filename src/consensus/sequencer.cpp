@@ -306,6 +306,25 @@ void Sequencer::finish(Batch& batch)
     if (waiting->done)
       waiting->done({});
   settle_barriers();
+  // After the answers, so that nobody waits for it: a start that finds less than the mark refuses.
+  const bool ends_chunk = (static_cast<unsigned char>(batch.signature.bytes[1]) & ledger::chunk_after) != 0;
+  keep_mark(ends_chunk || mark_due_);
+  mark_due_ = false;
+}
+
+/// Seals how far was committed. Only what is durable is ever in it: the tree ends with the last committed signature.
+void Sequencer::keep_mark(bool now)
+{
+  const auto last = committed();
+  if (durable_.mark.txid == last || (!now && clock_.steady() < next_mark_))
+    return;
+  auto durable = durable_;
+  durable.mark = {last, tree_.root()};
+  next_mark_ = clock_.steady() + options_.mark_interval;
+  if (auto saved = durable_file_.save(durable); !saved)
+    spdlog::warn("how far transactions are committed is not sealed for now: {}", saved.error().describe());
+  else
+    durable_ = durable;
 }
 
 void Sequencer::fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, const Error& error)
@@ -377,17 +396,36 @@ Result<void> Sequencer::open_term()
         views_.begin(view_, committed_.seqno + 1);
         broken_.reset();
         signature_due_ = committed_.seqno != 0;
+        mark_due_ = true;
       });
   spdlog::info("primary in view {}, from seqno {}", view(), committed().seqno + 1);
   return {};
 }
 
+Result<void> Sequencer::holds_committed(const ledger::ChunkFiles& chunks, Seqno last) const
+{
+  if (last == 0)
+    return {};
+  const auto bytes = chunks.read(last);
+  if (!bytes)
+    return std::unexpected(bytes.error());
+  const auto entry = ledger::parse_entry(*bytes);
+  if (!entry || entry->leaf() != tree_.leaf(last))
+    return fail(
+        ErrorCode::corrupt,
+        "the ledger directory holds another transaction " + std::to_string(last) + " than was committed");
+  return {};
+}
+
 Result<void> Sequencer::repair()
 {
-  auto opened = ledger::ChunkFiles::open(files_, ledger_directory_, secrets_);
+  const auto last = committed().seqno;
+  auto opened = ledger::ChunkFiles::open(files_, ledger_directory_, secrets_, {.acknowledged = last});
   if (!opened)
     return std::unexpected(opened.error());
-  const auto last = committed().seqno;
+  // Going on after something else than what was committed would sign a history that no file holds.
+  if (auto same = holds_committed(**opened, last); !same)
+    return same;
   if (auto cut = (*opened)->truncate(last); !cut)
     return cut;
   tree_.truncate(last + 1);
@@ -412,10 +450,16 @@ bool Sequencer::step()
     }
     spdlog::info("writes go on");
   }
+  bool idle = false;
   {
     const std::lock_guard lock(mutex_);
     if (queue_.empty() && !signature_due_)
-      return false;
+      idle = true;
+  }
+  if (idle)
+  {
+    keep_mark(false);
+    return false;
   }
   auto batch = close_batch();
   sign(batch);
@@ -433,6 +477,8 @@ void Sequencer::run()
 {
   while (wait_for_work())
     step();
+  if (can_write())
+    keep_mark(true);
   settle_barriers();
 }
 

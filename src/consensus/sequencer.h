@@ -43,6 +43,7 @@ struct SequencerOptions
   std::uint64_t chunk_size = 5 << 20; ///< bytes after which a signature ends the chunk
   /// Transactions that may wait for agreement before new ones are refused; 0: no bound.
   std::uint64_t max_uncommitted = 10'000;
+  std::chrono::milliseconds mark_interval{2000};   ///< what was committed is sealed at least so often
   std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a disk failure
 };
 
@@ -106,8 +107,10 @@ private:
   std::optional<Result<void>> known_outcome(TxId id) const;
   void settle_barriers();
   bool wait_for_work();
+  void keep_mark(bool now);
   void fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, const Error& error);
   void break_down(Batch batch, const Error& error);
+  Result<void> holds_committed(const ledger::ChunkFiles& chunks, Seqno last) const;
   Result<void> repair();
   Result<void> elect();
 
@@ -126,6 +129,8 @@ private:
   RaftLog log_;
   std::unique_ptr<Engine> engine_;
   bool signature_due_ = false;
+  bool mark_due_ = false; ///< nothing was committed yet since the term was opened
+  std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;
 
   mutable std::mutex mutex_; ///< guards what follows; taken inside the store's lock, never around it

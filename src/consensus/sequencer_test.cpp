@@ -404,4 +404,79 @@ TEST_F(SequencerTest, ManyThreadsGetTheirAnswersAndReceipts)
   ASSERT_TRUE(receipt) << receipt.error().describe();
   EXPECT_EQ(receipt->txid(), (TxId{2, 1}));
 }
+
+TEST_F(SequencerTest, HowFarWasCommittedIsSealedAtTheEndOfAChunkNowAndThenAndAtTheEnd)
+{
+  options_.chunk_size = 3000;
+  start();
+  std::optional<bool> outcome;
+  const auto step = [&](std::size_t bytes)
+  {
+    ASSERT_TRUE(write("a", std::string(bytes, 'a'), outcome));
+    ASSERT_TRUE(sequencer_->step());
+  };
+  step(1);
+  EXPECT_EQ(durable_.saved.mark.txid, sequencer_->committed()) << "the first batch of a term";
+  const auto first = durable_.saved.mark;
+  step(1);
+  EXPECT_EQ(durable_.saved.mark, first) << "not with every batch";
+  step(3000);
+  EXPECT_EQ(durable_.saved.mark.txid, sequencer_->committed()) << "the end of a chunk";
+  step(1);
+  EXPECT_NE(durable_.saved.mark.txid, sequencer_->committed());
+  clock_.passed += 2s;
+  EXPECT_FALSE(sequencer_->step()) << "nothing waits";
+  EXPECT_EQ(durable_.saved.mark.txid, sequencer_->committed()) << "now and then";
+  step(1);
+  EXPECT_NE(durable_.saved.mark.txid, sequencer_->committed());
+  sequencer_->stop();
+  sequencer_->run();
+  EXPECT_EQ(durable_.saved.mark.txid, sequencer_->committed()) << "a clean stop";
+  start(); // replay finds the same root at each of them
+  EXPECT_GT(sequencer_->view(), first.txid.view);
+}
+
+TEST_F(SequencerTest, AMarkThatCannotBeSealedStopsNothing)
+{
+  start();
+  durable_.fails = true;
+  std::optional<bool> outcome;
+  ASSERT_TRUE(write("a", "1", outcome));
+  EXPECT_TRUE(sequencer_->step());
+  EXPECT_EQ(outcome, true);
+  EXPECT_EQ(durable_.saved.mark, Mark{});
+  durable_.fails = false;
+  clock_.passed += 2s;
+  sequencer_->step();
+  EXPECT_EQ(durable_.saved.mark.txid, sequencer_->committed());
+}
+
+TEST_F(SequencerTest, ARepairGoesOnOnlyAfterWhatWasCommitted)
+{
+  start();
+  std::optional<bool> outcome;
+  ASSERT_TRUE(write("a", "1", outcome));
+  sequencer_->step();
+  const auto older = files_.read("ledger/ledger_1").value();
+  ASSERT_TRUE(write("b", "1", outcome));
+  sequencer_->step();
+  const auto newer = files_.read("ledger/ledger_1").value();
+
+  files_.fail_next(base::DiskFault::no_space);
+  ASSERT_TRUE(write("lost", "1", outcome));
+  EXPECT_FALSE(sequencer_->step());
+  auto other = newer;
+  other.back() ^= 1; // the tree in the last signature
+  for (const auto& put_back : {older, other})
+  {
+    ASSERT_TRUE(files_.replace("ledger/ledger_1", put_back));
+    clock_.passed += 2s;
+    EXPECT_FALSE(sequencer_->step());
+    EXPECT_FALSE(sequencer_->can_write());
+    EXPECT_EQ(files_.read("ledger/ledger_1").value(), put_back) << "nothing is written behind it";
+  }
+  ASSERT_TRUE(files_.replace("ledger/ledger_1", newer));
+  clock_.passed += 2s;
+  EXPECT_TRUE(sequencer_->step());
+}
 }

@@ -172,7 +172,6 @@ TEST_F(Restore, AnOlderLedgerBesideNewerSealedStateIsRefusedNamingTheFirstTransa
   const auto then = copy(home_, "then");
   const auto kept = ledger(home_).last().seqno;
   live(home_);
-  mark(home_);
   put_back(then, home_, "ledger");
   const auto why = refusal(home_);
   EXPECT_NE(why.find("lacks transaction " + std::to_string(kept + 1) + " "), std::string::npos) << why;
@@ -184,7 +183,6 @@ TEST_F(Restore, APartlyDeletedLedgerIsRefused)
   chunk_size_ = "2KB";
   for (int starts = 0; starts < 4; ++starts)
     live(home_);
-  mark(home_);
   const auto whole = copy(home_, "whole");
   for (const auto& file : std::filesystem::directory_iterator(whole / "ledger"))
   {
@@ -203,7 +201,6 @@ TEST_F(Restore, AnAcknowledgedBatchThatIsDamagedAtTheEndIsRefusedAndNotCut)
 {
   live(home_);
   live(home_);
-  mark(home_);
   const auto whole = copy(home_, "whole");
   const auto all = ledger(home_);
   const auto file = home_ / "ledger" / all.last_file.filename();
@@ -227,18 +224,19 @@ TEST_F(Restore, AnAcknowledgedBatchThatIsDamagedAtTheEndIsRefusedAndNotCut)
 TEST_F(Restore, ABatchBeyondTheMarkThatACrashToreIsCut)
 {
   live(home_);
-  mark(home_);
   const auto sealed = durable(home_).mark;
   live(home_);
+  auto state = durable(home_);
+  state.mark = sealed; // as if the process had been killed before it sealed another one
+  auto sealing = sealed_files();
+  ASSERT_TRUE(SealedState(files_, sealing, (home_ / "sealed").string()).save(state));
   const auto all = ledger(home_);
   const auto file = home_ / "ledger" / all.last_file.filename();
   const auto bytes = files_.read(file.string()).value();
-  auto state = durable(home_);
-  state.mark = sealed;
-  auto sealing = sealed_files();
-  ASSERT_TRUE(SealedState(files_, sealing, (home_ / "sealed").string()).save(state));
   put(file, bytes.substr(0, bytes.size() - 5));
   live(home_);
+  EXPECT_EQ(ledger(home_).entries[all.entries.size() - 3], all.entries[all.entries.size() - 3]);
+  EXPECT_NE(ledger(home_).entries[all.entries.size() - 2], all.entries[all.entries.size() - 2]) << "its whole batch";
 }
 
 TEST_F(Restore, AnotherHistoryThatReachesTheMarkIsRefused)
@@ -246,7 +244,6 @@ TEST_F(Restore, AnotherHistoryThatReachesTheMarkIsRefused)
   live(home_);
   const auto fork = copy(home_, "fork");
   live(home_);
-  mark(home_);
   live(fork);
   live(fork);
   put_back(fork, home_, "ledger");
@@ -261,7 +258,6 @@ TEST_F(Restore, AnAcceptedLossIsRecordedInTheLedger)
   const auto then = copy(home_, "then");
   const auto kept = ledger(home_).last();
   live(home_);
-  mark(home_);
   const auto lost = durable(home_).mark;
   put_back(then, home_, "ledger");
   live(home_, {.accept_loss = true});
@@ -275,12 +271,12 @@ TEST_F(Restore, AnAcceptedLossIsRecordedInTheLedger)
   EXPECT_EQ(
       row, R"({"committed":")" + lost.txid.to_string() + R"(","first_missing":)" + std::to_string(kept.seqno + 1) +
                R"(,"kept":")" + kept.to_string() + R"(","root":")" + base::to_hex(base::as_view(lost.root)) + R"("})");
+  live(home_); // and that is settled
 }
 
 TEST_F(Restore, AcceptingALossThatIsNoneRecordsNothing)
 {
   live(home_);
-  mark(home_);
   live(home_, {.accept_loss = true});
   const auto all = ledger(home_);
   for (Seqno seqno = 1; seqno <= all.entries.size(); ++seqno)

@@ -190,15 +190,6 @@ protected:
     auto sealed = sealed_files();
     return SealedState(files_, sealed, (home / "sealed").string()).load().value();
   }
-  /// Seals that everything in the ledger was committed.
-  void mark(const Folder& home)
-  {
-    const auto all = ledger(home);
-    auto state = durable(home);
-    state.mark = {all.last(), all.tree().root()};
-    auto sealed = sealed_files();
-    ASSERT_TRUE(SealedState(files_, sealed, (home / "sealed").string()).save(state));
-  }
 
   base::RealFileSystem files_;
   base::SystemClock clock_;
