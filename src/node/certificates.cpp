@@ -1,6 +1,12 @@
 #include "node/certificates.h"
 
+#include "base/encoding.h"
+#include "crypto/cose.h"
 #include "http/address.h"
+#include "ledger/signature.h"
+#include "node/json.h"
+
+#include <boost/json.hpp>
 
 #include <algorithm>
 #include <ctime>
@@ -125,6 +131,20 @@ Result<void> check_issuer(const crypto::Certificate& service, std::int64_t unix_
       ErrorCode::invalid, "this machine's clock is wrong, or was when the service was created: it says " +
                               time_text(unix_seconds) + ", and the service's certificate begins at " +
                               time_text(service.not_before()) + ". No certificate can be made under it before then");
+}
+
+std::int64_t newest_signature_time(ReadTransaction& state, const crypto::PublicKey& service_key)
+{
+  const auto record = state.get(ledger::signatures_table, ledger::single_key);
+  const auto cose = state.get(ledger::cose_signatures_table, ledger::single_key);
+  const auto signature = ledger::SignatureRecord::from_json(record.value_or(""));
+  const auto text = parse_json(cose.value_or(""));
+  if (!signature || !text || !text->is_string())
+    return 0;
+  const auto message = base::from_base64(std::string(text->get_string()));
+  const auto claims = message ? crypto::cose_verify_root(*message, service_key, signature->root)
+                              : fail(ErrorCode::invalid, "the signature is not in base64");
+  return claims ? claims->issued_at : 0;
 }
 
 std::vector<std::string> time_warnings(

@@ -42,6 +42,10 @@ Result<void> check_clock(std::int64_t unix_seconds);
 /// @return Error::invalid when the service's certificate is not valid yet: the clock is behind the one it was made by
 Result<void> check_issuer(const crypto::Certificate& service, std::int64_t unix_seconds);
 
+/// When the ledger was last signed, by the clock of then.
+/// @return 0 if that is not known: there is no signature yet, or none that the service key made
+std::int64_t newest_signature_time(ReadTransaction& state, const crypto::PublicKey& service_key);
+
 /// What the operator should know of the times in certificates.
 /// @param newest_signature when the ledger was last signed, by the clock of then; 0 if that is not known
 std::vector<std::string> time_warnings(

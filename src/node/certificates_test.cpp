@@ -1,5 +1,6 @@
 #include "node/certificates.h"
 
+#include "consensus/signature.h"
 #include "node/test_support.h"
 
 #include <openssl/x509v3.h>
@@ -149,6 +150,19 @@ TEST(Clock, BehindTheServicesCertificateSignsNothing)
   ASSERT_FALSE(behind);
   EXPECT_NE(behind.error().message.find(time_text(noon - 1)), std::string::npos) << behind.error().message;
   EXPECT_NE(behind.error().message.find(time_text(noon)), std::string::npos) << behind.error().message;
+}
+
+TEST(Clock, OfTheNewestSignatureIsReadFromTheLedger)
+{
+  const auto key = crypto::KeyPair::generate(crypto::Curve::p256);
+  const consensus::Signer signer{"node", key, "PEM", key, "issuer", "subject"};
+  kv::State state;
+  state.apply(consensus::signature_writes(signer, {2, 7}, Digest{1}, "tree", now), {2, 7});
+  kv::SnapshotTransaction signed_state(std::make_shared<const kv::State>(state));
+  EXPECT_EQ(newest_signature_time(signed_state, key.public_key()), now);
+  EXPECT_EQ(newest_signature_time(signed_state, identity().service_key.public_key()), 0);
+  kv::SnapshotTransaction empty(std::make_shared<const kv::State>());
+  EXPECT_EQ(newest_signature_time(empty, key.public_key()), 0);
 }
 
 TEST(Clock, IsNamedWhereCertificatesOrTheLedgerContradictIt)

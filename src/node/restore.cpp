@@ -102,6 +102,7 @@ Node::go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed repl
     return std::unexpected(index.error());
   store_.reset(replayed.state, replayed.state->txid().view);
   kv::SnapshotTransaction state(store_.committed());
+  newest_signature_ = newest_signature_time(state, identity_->service_key.public_key());
   const auto certificate = state.get(tables::node_certificates, identity_->node_id());
   if (!certificate)
     return fail(ErrorCode::corrupt, "the ledger does not know this node");

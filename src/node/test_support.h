@@ -80,7 +80,7 @@ public:
   }
   bool can_write() const override
   {
-    return true;
+    return writes;
   }
   std::uint64_t waiting() const override
   {
@@ -92,11 +92,11 @@ public:
   }
   consensus::ViewHistory views() const override
   {
-    return {};
+    return history;
   }
   consensus::TxStatus status(TxId) const override
   {
-    return consensus::TxStatus::unknown;
+    return known;
   }
   Result<std::optional<Seqno>> signature_covering(Seqno) const override
   {
@@ -127,6 +127,9 @@ public:
   std::deque<ErrorCode> refusals; ///< of the next submissions
   std::function<void()> before_submit;
   View in_view = 2;
+  bool writes = true;
+  consensus::ViewHistory history;
+  consensus::TxStatus known = consensus::TxStatus::unknown;
   std::uint64_t waits = 0;
   int submissions = 0;
 
