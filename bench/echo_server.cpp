@@ -33,7 +33,7 @@ int serve(const std::string& port, unsigned threads, const std::string& certific
   options.threads = threads;
   concordat::http::Limits limits;
   limits.max_body_size = 64 << 20;
-  limits.max_open_sessions_soft = limits.max_open_sessions_hard = 100'000;
+  limits.max_open_sessions_soft = limits.max_open_sessions_hard = 10'000;
   options.interfaces.push_back({"main", "127.0.0.1:" + port, limits});
   const auto server = concordat::http::Server::start(options, answer);
   if (!server)

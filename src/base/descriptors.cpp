@@ -9,14 +9,14 @@ namespace
 {
 /// More would only make tables of the kernel larger, should the system name no bound at all.
 constexpr rlim_t enough = 1 << 20;
+}
 
-std::uint64_t limit()
+std::uint64_t descriptor_limit()
 {
   rlimit now{};
   if (::getrlimit(RLIMIT_NOFILE, &now) != 0)
     return 1024;
   return std::min(now.rlim_cur, enough);
-}
 }
 
 std::uint64_t raise_descriptor_limit()
@@ -29,12 +29,6 @@ std::uint64_t raise_descriptor_limit()
     if (wanted != now.rlim_cur)
       (void)::setrlimit(RLIMIT_NOFILE, &raised);
   }
-  return limit();
-}
-
-std::uint64_t descriptors_for_connections()
-{
-  const auto all = limit();
-  return all > reserved_descriptors ? all - reserved_descriptors : 1;
+  return descriptor_limit();
 }
 }

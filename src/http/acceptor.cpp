@@ -1,9 +1,13 @@
 #include "http/acceptor.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "http/address.h"
 
+#include <atomic>
 #include <chrono>
+#include <functional>
+#include <utility>
 
 namespace concordat::http
 {
@@ -23,13 +27,31 @@ std::string to_text(const tcp::endpoint& endpoint)
   const auto host = endpoint.address().to_string();
   return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
 }
+
+/// Who has one address of an IPv6 network has them all.
+std::uint64_t group_of(const tcp::endpoint& client)
+{
+  std::string key;
+  if (client.address().is_v4())
+    key = client.address().to_string();
+  else
+  {
+    const auto bytes = client.address().to_v6().to_bytes();
+    key.assign(bytes.begin(), bytes.begin() + 8);
+  }
+  return std::hash<std::string>{}(key);
+}
 }
 
-Acceptor::Acceptor(std::shared_ptr<InterfaceState> interface, const std::vector<std::unique_ptr<Worker>>& workers)
-    : interface_(std::move(interface)),
+Acceptor::Acceptor(
+    asio::io_context& io, std::shared_ptr<InterfaceState> interface,
+    const std::vector<std::unique_ptr<Worker>>& workers, std::uint64_t kept_back)
+    : io_(io),
+      interface_(std::move(interface)),
       workers_(workers),
-      acceptor_(workers.front()->io()),
-      pause_(workers.front()->io())
+      kept_back_(kept_back),
+      acceptor_(io),
+      pause_(io)
 {
 }
 
@@ -45,7 +67,7 @@ Result<void> Acceptor::listen(const std::string& address)
   };
 
   error_code ec;
-  tcp::resolver resolver(workers_.front()->io());
+  tcp::resolver resolver(io_);
   const auto found =
       resolver.resolve(parts->host, parts->port, tcp::resolver::passive | tcp::resolver::numeric_service, ec);
   if (ec || found.empty())
@@ -95,12 +117,23 @@ void Acceptor::accept_all()
   start();
 }
 
+/// Of workers that run no handler just now, the next in turn.
+std::size_t Acceptor::choose_worker() const
+{
+  for (std::size_t i = 0; i < workers_.size(); ++i)
+    if (const auto candidate = (next_ + i) % workers_.size(); !workers_[candidate]->is_handling())
+      return candidate;
+  return next_ % workers_.size();
+}
+
 /// @return false when there is nothing to accept now; the next call is arranged for then
 bool Acceptor::accept_one()
 {
-  Worker& worker = *workers_[next_ % workers_.size()];
+  const auto chosen = choose_worker();
+  Worker& worker = *workers_[chosen];
   error_code ec;
-  auto socket = acceptor_.accept(worker.io(), ec);
+  tcp::endpoint client;
+  auto socket = acceptor_.accept(worker.io(), client, ec);
   if (ec == asio::error::would_block)
   {
     start();
@@ -110,22 +143,49 @@ bool Acceptor::accept_one()
     return true;
   if (ec)
   {
-    spdlog::warn("cannot accept connections on {} for now: {}", interface_->address, ec.message());
-    pause_.expires_after(pause_length);
-    pause_.async_wait(
-        [self = shared_from_this()](const error_code& cancelled)
-        {
-          if (!cancelled && self->acceptor_.is_open())
-            self->start();
-        });
+    tell_once(ec.message());
+    pause();
     return false;
   }
-  // Beyond the hard cap the socket is closed by leaving its scope.
+  // What the files of this process need is not for connections, also when the limit was lowered meanwhile. The socket
+  // is closed by leaving its scope.
+  if (static_cast<std::uint64_t>(socket.native_handle()) + kept_back_ >= base::descriptor_limit())
+  {
+    tell_once("the open files of the process are used up but for those that it needs itself");
+    return true;
+  }
   if (auto slot = SessionSlot::take(interface_))
   {
-    worker.adopt(std::move(socket), std::move(*slot));
-    ++next_;
+    in_trouble_ = false;
+    next_ = chosen + 1;
+    hand_over(worker, std::move(socket), std::move(*slot), group_of(client));
   }
   return true;
+}
+
+void Acceptor::hand_over(Worker& worker, Socket socket, SessionSlot slot, std::uint64_t address)
+{
+  static std::atomic<std::uint64_t> last_id{0};
+  const auto id = ++last_id;
+  auto place = interface_->handshakes->enter(address, 1, [mailbox = worker.mailbox(), id] { mailbox->nudge(id); });
+  worker.adopt({std::move(socket), std::move(slot), id, address, std::move(place)});
+}
+
+/// Trying again at once would only burn time: the queue of the kernel keeps the clients.
+void Acceptor::pause()
+{
+  pause_.expires_after(pause_length);
+  pause_.async_wait(
+      [self = shared_from_this()](const error_code& cancelled)
+      {
+        if (!cancelled && self->acceptor_.is_open())
+          self->start();
+      });
+}
+
+void Acceptor::tell_once(const std::string& trouble)
+{
+  if (!std::exchange(in_trouble_, true))
+    spdlog::warn("cannot take connections on {} for now: {}", interface_->address, trouble);
 }
 }

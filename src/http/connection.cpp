@@ -1,12 +1,13 @@
 #include "http/connection.h"
 
 #include "http/exchange.h"
+#include "http/response_head.h"
 #include "http/worker.h"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 
-#include <atomic>
+#include <functional>
 #include <utility>
 
 namespace concordat::http
@@ -18,34 +19,37 @@ namespace
 {
 /// Ciphertext beyond this is sent before more is made.
 constexpr std::size_t flush_size = 64 << 10;
-/// Requests or pieces of answers in a row before other connections have their turn.
+/// Requests, and bytes of answers, in a row before other connections have their turn.
 constexpr unsigned turn_limit = 32;
+constexpr std::size_t turn_size = 128 << 10;
 
-std::shared_ptr<Session> make_session(const std::string& interface)
+std::shared_ptr<Session> make_session(std::uint64_t id, const std::string& interface)
 {
-  static std::atomic<std::uint64_t> last{0};
   auto session = std::make_shared<Session>();
-  session->id = ++last;
+  session->id = id;
   session->interface = interface;
   return session;
 }
 
-bool over(Connection::Clock::time_point now, Connection::Clock::time_point since, std::uint64_t limit_ms)
+/// The first byte of TLS is never a letter.
+bool is_plain_text(std::string_view first)
 {
-  return limit_ms > 0 && now - since > std::chrono::milliseconds(limit_ms);
+  return first.front() >= 'A' && first.front() <= 'Z';
 }
 }
 
-Connection::Connection(Worker& worker, Socket socket, SessionSlot slot, const SslContext& identity)
+Connection::Connection(Worker& worker, Accepted accepted, const SslContext& identity)
     : worker_(worker),
-      socket_(std::move(socket)),
-      slot_(std::move(slot)),
+      socket_(std::move(accepted.socket)),
+      slot_(std::move(accepted.slot)),
       interface_(slot_->shared_interface()),
       tls_(identity),
       parser_(interface_->limits),
-      session_(make_session(interface_->name)),
+      session_(make_session(accepted.id, interface_->name)),
+      group_(accepted.address),
+      place_(std::move(accepted.handshake)),
       last_activity_(Clock::now()),
-      request_began_(last_activity_)
+      idle_since_(last_activity_)
 {
 }
 
@@ -66,39 +70,11 @@ void Connection::close()
   worker_.forget(id());
   error_code ec;
   socket_.close(ec);
+  if (stream_)
+    stream_->cancel();
   stream_.reset();
+  place_.reset();
   slot_.reset();
-}
-
-void Connection::check_time(Clock::time_point now)
-{
-  const auto& limits = interface_->limits;
-  if (phase_ == Phase::lingering)
-  {
-    if (now > linger_until_)
-      close();
-    return;
-  }
-  // While a handler works the client has nothing to do but wait.
-  const bool waiting_for_handler = handling_ && !writing_;
-  if (!waiting_for_handler && over(now, last_activity_, limits.idle_timeout_ms))
-  {
-    if (phase_ == Phase::open && !writing_)
-    {
-      tls_.close_notify();
-      flush();
-    }
-    return close();
-  }
-  const bool arriving = phase_ == Phase::handshake || request_open_;
-  if (arriving && over(now, request_began_, limits.request_timeout_ms))
-    return close();
-  if (buffers_held_ && !writing_ && now - last_activity_ > std::chrono::seconds(1))
-  {
-    tls_.release_buffers();
-    pending_.shrink_to_fit();
-    buffers_held_ = false;
-  }
 }
 
 // ---- receiving
@@ -119,6 +95,7 @@ void Connection::receive()
         self->last_activity_ = Clock::now();
         self->buffers_held_ = true;
         self->turn_ = 0;
+        self->turn_bytes_ = 0;
         if (self->phase_ == Phase::lingering)
           return ec ? self->close() : self->discard(size);
         if (ec)
@@ -162,6 +139,9 @@ void Connection::received(std::string_view ciphertext)
 {
   if (closing_)
     return;
+  if (phase_ == Phase::handshake && !std::exchange(request_open_, true) && is_plain_text(ciphertext))
+    return answer_in_plain_text();
+  request_has_begun();
   tls_.feed(ciphertext);
   if (phase_ == Phase::handshake && !shake_hands())
     return;
@@ -210,10 +190,41 @@ bool Connection::shake_hands()
 void Connection::begin_session()
 {
   phase_ = Phase::open;
+  place_.reset();
+  idle_since_ = last_activity_;
+  request_open_ = false;
   session_->client_certificate = tls_.peer_certificate();
-  if (slot_->above_soft_cap())
-    refuse(Response::error(
+  const auto& certificate = session_->client_certificate;
+  known_ = !certificate.empty() && interface_->is_known && interface_->is_known(certificate);
+  if (known_)
+    group_ = std::hash<std::string>{}(certificate);
+  switch (slot_->admit(known_, group_))
+  {
+  case SessionSlot::Admission::served:
+    return;
+  case SessionSlot::Admission::told:
+    return refuse(Response::error(
         503, "SessionCapExhausted", "Too many sessions are open on interface '" + interface_->name + "'."));
+  case SessionSlot::Admission::refused:
+    return close();
+  }
+}
+
+/// Somebody who has left out the `s` of `https://` is told so in the language that he speaks.
+void Connection::answer_in_plain_text()
+{
+  constexpr std::string_view text =
+      "This port speaks HTTPS, and the request came as plain HTTP: use https:// instead.\n";
+  ++interface_->parsing_errors;
+  place_.reset();
+  auto response = Response::text(std::string(text), 400);
+  HeadOptions head;
+  head.length = text.size();
+  head.close = true;
+  append_response_head(tls_.output(), response, head);
+  tls_.output() += text;
+  closing_ = true;
+  phase_ = Phase::open;
 }
 
 // ---- requests
@@ -223,9 +234,14 @@ bool Connection::is_answering() const
   return body_at_ < body_.size() || stream_ != nullptr;
 }
 
+bool Connection::turn_is_over() const
+{
+  return turn_ >= turn_limit || turn_bytes_ >= turn_size;
+}
+
 bool Connection::can_take_request() const
 {
-  return phase_ == Phase::open && !handling_ && !closing_ && !writing_ && !is_answering() && turn_ < turn_limit &&
+  return phase_ == Phase::open && !handling_ && !closing_ && !writing_ && !is_answering() && !turn_is_over() &&
          tls_.output().size() < flush_size;
 }
 
@@ -235,17 +251,18 @@ std::size_t Connection::process(std::string_view plaintext)
   std::size_t used = 0;
   while (used < plaintext.size() && can_take_request())
   {
+    request_has_begun();
     const auto step = parser_.feed(plaintext.substr(used));
     used += step.consumed;
     if (step.outcome == RequestParser::Outcome::complete)
       dispatch();
     else if (step.outcome != RequestParser::Outcome::need_more)
     {
-      refuse(step.outcome);
+      refuse(step);
       return plaintext.size();
     }
-    else if (parser_.started() && !std::exchange(request_open_, true))
-      request_began_ = last_activity_;
+    else
+      account_request();
     if (parser_.take_continue())
       send_plain("HTTP/1.1 100 Continue\r\n\r\n");
   }
@@ -256,11 +273,18 @@ void Connection::dispatch()
 {
   ++turn_;
   request_open_ = false;
+  place_.reset();
   auto request = parser_.take();
   is_head_ = request.method == "HEAD";
+  if (request.path == "*")
+  {
+    // Asked of the server and not of one resource (RFC 9110 §9.3.7).
+    auto response = Response::empty(204);
+    response.headers.emplace_back("allow", "OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE");
+    return begin_answer(std::move(response), false);
+  }
   handling_ = true;
-  auto answer = PendingExchange::run(
-      worker_.handler(),
+  auto answer = worker_.call_handler(
       std::make_shared<PendingExchange>(std::move(request), session_, worker_.mailbox(), session_->id));
   if (answer)
     begin_answer(std::move(answer->response), answer->close);
@@ -272,36 +296,74 @@ void Connection::answer(Mailbox::Answer answer)
     return;
   last_activity_ = Clock::now();
   turn_ = 0;
+  turn_bytes_ = 0;
   begin_answer(std::move(answer.response), answer.close);
   advance();
 }
 
-void Connection::refuse(RequestParser::Outcome outcome)
+void Connection::nudge()
+{
+  if (phase_ == Phase::closed || phase_ == Phase::lingering)
+    return;
+  if (place_ && place_->is_evicted())
+  {
+    // Of an answer that nobody reads, the rest cannot be sent either.
+    if (phase_ == Phase::handshake || answer_open_)
+      return close();
+    place_.reset();
+    auto response = Response::error(
+        503, "SessionCapExhausted",
+        "Too many unfinished requests wait on interface '" + interface_->name +
+            "', and most of them are yours; send requests that are whole.");
+    response.headers.emplace_back("retry-after", "3");
+    refuse(std::move(response));
+  }
+  turn_ = 0;
+  turn_bytes_ = 0;
+  advance();
+}
+
+void Connection::refuse(const RequestParser::Step& step)
 {
   const auto& limits = interface_->limits;
-  if (outcome == RequestParser::Outcome::body_too_large)
+  using Outcome = RequestParser::Outcome;
+  switch (step.outcome)
   {
+  case Outcome::body_too_large:
     ++interface_->payload_too_large;
     return refuse(Response::error(
         413, "RequestBodyTooLarge",
         "The body of the request exceeds the " + std::to_string(limits.max_body_size) + " bytes that are allowed."));
-  }
-  if (outcome == RequestParser::Outcome::header_too_large)
-  {
+  case Outcome::header_too_large:
     ++interface_->header_too_large;
     return refuse(Response::error(
         431, "RequestHeaderTooLarge",
         "The headers exceed what is allowed: " + std::to_string(limits.max_headers_count) +
             " headers, names and values of " + std::to_string(limits.max_header_size) + " bytes each."));
+  case Outcome::unknown_coding:
+  {
+    auto response = Response::error(
+        415, "UnsupportedContentType",
+        "The content encoding '" + parser_.excerpt() + "' is not understood here; send the body as it is, or as gzip.");
+    response.headers.emplace_back("accept-encoding", "gzip, deflate, identity");
+    return refuse(std::move(response));
   }
-  ++interface_->parsing_errors;
-  refuse(Response::text("The request is not well-formed HTTP/1.1. It starts with: " + parser_.excerpt() + "\n", 400));
+  case Outcome::broken_coding:
+    ++interface_->parsing_errors;
+    return refuse(Response::error(400, "InvalidInput", "The body cannot be decoded: " + parser_.excerpt() + "."));
+  default:
+    ++interface_->parsing_errors;
+    return refuse(Response::text(
+        "The request is not well-formed HTTP/1.1" + parser_.reason() + ". It starts with: " + parser_.excerpt() + "\n",
+        400));
+  }
 }
 
 void Connection::refuse(Response response)
 {
   is_head_ = false;
   request_open_ = false;
+  parser_.abandon();
   begin_answer(std::move(response), true);
 }
 
@@ -314,12 +376,13 @@ void Connection::continue_later()
       [self = shared_from_this()]
       {
         self->turn_ = 0;
+        self->turn_bytes_ = 0;
         self->advance();
       });
 }
 
-/// Does what can be done without waiting, then waits for exactly one thing: the handler, its turn to send, room in the
-/// socket, another turn, or more from the client.
+/// Does what can be done without waiting, then waits for exactly one thing: the handler, the next piece of a stream,
+/// its turn to send, room in the socket, another turn, or more from the client.
 void Connection::advance()
 {
   while ((phase_ == Phase::handshake || phase_ == Phase::open) && !writing_ && advance_once())
@@ -336,17 +399,14 @@ bool Connection::advance_once()
     flush();
     return false;
   }
-  if (turn_ >= turn_limit)
+  if (turn_is_over())
   {
     if (flush())
       continue_later();
     return false;
   }
   if (is_answering())
-  {
-    produce();
-    return true;
-  }
+    return produce();
   if (closing_)
   {
     begin_lingering();

@@ -1,14 +1,11 @@
 #include "http/connection.h"
 
-#include "base/log.h"
 #include "http/response_head.h"
 #include "http/worker.h"
 
 #include <boost/asio/buffer.hpp>
 
 #include <algorithm>
-#include <charconv>
-#include <exception>
 #include <utility>
 
 // The half of a connection that speaks: answers, their bodies, and the close.
@@ -30,14 +27,15 @@ constexpr std::uint64_t linger_size = 16 << 20;
 void Connection::begin_answer(Response response, bool close)
 {
   handling_ = false;
+  place_.reset();
+  if (!std::exchange(answer_open_, true))
+  {
+    answer_began_ = last_activity_;
+    taken_before_.reset();
+  }
   HeadOptions head;
   head.http_1_0 = parser_.is_http_1_0();
   closing_ = close || !parser_.keep_alive();
-  if (is_head_)
-  {
-    response.stream.reset();
-    response.body.clear();
-  }
   if (response.stream)
   {
     head.framing = head.http_1_0 ? Framing::until_close : Framing::chunked;
@@ -46,9 +44,17 @@ void Connection::begin_answer(Response response, bool close)
   }
   head.close = closing_;
   head.length = response.body.size();
-  chunked_ = head.framing == Framing::chunked;
-  stream_ = std::move(response.stream);
-  body_ = std::move(response.body);
+  if (response.stream)
+  {
+    stream_ = std::make_shared<StreamedBody>(
+        std::move(response.stream), worker_.streams(), std::to_string(group_), head.framing == Framing::chunked,
+        [mailbox = worker_.mailbox(), id = id()] { mailbox->nudge(id); });
+    // Nobody asks the source of an answer to HEAD; it ends where all sources end.
+    is_head_ ? stream_->cancel() : stream_->start();
+    if (is_head_)
+      stream_.reset();
+  }
+  body_ = is_head_ ? std::string() : std::move(response.body);
 
   auto& composed = worker_.composed;
   composed.clear();
@@ -60,58 +66,48 @@ void Connection::begin_answer(Response response, bool close)
 
 void Connection::send_plain(std::string_view plaintext)
 {
+  turn_bytes_ += plaintext.size();
   if (!tls_.write(plaintext))
     close();
 }
 
-void Connection::produce()
+/// @return false if there is nothing to send now
+bool Connection::produce()
 {
-  ++turn_;
-  if (stream_)
-    return produce_from_stream();
+  if (body_at_ == body_.size() && !take_piece())
+    return false;
   const auto piece = std::string_view(body_).substr(body_at_, piece_size);
   body_at_ += piece.size();
   send_plain(piece);
-  if (body_at_ == body_.size())
+  if (body_at_ == body_.size() && !stream_)
   {
     std::string().swap(body_);
     body_at_ = 0;
   }
+  return true;
 }
 
-void Connection::produce_from_stream()
+/// Puts the next piece of the stream into the body. @return false if it has to be waited for, or is all there was
+bool Connection::take_piece()
 {
-  auto& piece = worker_.composed;
-  piece.clear();
-  bool more = false;
-  try
+  body_at_ = 0;
+  switch (stream_->take(body_))
   {
-    more = stream_->next(piece);
-  }
-  catch (const std::exception& error)
-  {
-    // The head is sent; only a connection that breaks off tells the client that the body is not whole.
-    spdlog::error("the source of a response body threw an exception: {}", error.what());
-    return close();
-  }
-  if (!more)
-  {
+  case StreamedBody::Outcome::piece:
+    return true;
+  case StreamedBody::Outcome::wait:
+    body_.clear();
+    flush();
+    return false;
+  case StreamedBody::Outcome::end:
     stream_.reset();
-    if (chunked_)
-      send_plain("0\r\n\r\n");
-    return;
+    std::string().swap(body_);
+    return true;
+  case StreamedBody::Outcome::broken:
+    close();
+    break;
   }
-  if (piece.empty())
-    return;
-  if (!chunked_)
-    return send_plain(piece);
-  char size[18];
-  auto* const end = std::to_chars(size, size + 16, piece.size(), 16).ptr;
-  end[0] = '\r';
-  end[1] = '\n';
-  piece.insert(0, size, static_cast<std::size_t>(end + 2 - size));
-  piece += "\r\n";
-  send_plain(piece);
+  return false;
 }
 
 /// @return true when everything is on its way; false while the socket takes no more, or is closed
@@ -136,10 +132,16 @@ bool Connection::flush()
       return false;
     }
     sent_ += size;
+    sent_total_ += size;
     last_activity_ = Clock::now();
   }
   output.clear();
   sent_ = 0;
+  if (!is_answering() && std::exchange(answer_open_, false))
+  {
+    idle_since_ = last_activity_;
+    place_.reset();
+  }
   return true;
 }
 
@@ -147,6 +149,7 @@ void Connection::wait_until_writable()
 {
   if (std::exchange(writing_, true))
     return;
+  account_answer();
   socket_.async_wait(
       asio::socket_base::wait_write,
       [self = shared_from_this()](const error_code& ec)
@@ -157,6 +160,7 @@ void Connection::wait_until_writable()
         if (ec)
           return self->close();
         self->turn_ = 0;
+        self->turn_bytes_ = 0;
         self->advance();
       });
 }

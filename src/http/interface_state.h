@@ -1,14 +1,18 @@
 #pragma once
 
+#include "base/mutex.h"
 #include "http/server.h"
 #include "http/tls.h"
+#include "http/waiting_room.h"
 
+#include <array>
 #include <atomic>
+#include <cstdint>
+#include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
+#include <unordered_map>
 
 namespace concordat::http
 {
@@ -16,78 +20,90 @@ namespace concordat::http
 class InterfaceState
 {
 public:
-  explicit InterfaceState(const Interface& configured) : name(configured.name), limits(configured.limits) {}
+  using IsKnown = std::function<bool(std::string_view)>;
+
+  /// @param descriptors  how many connections this interface may have at once; limits that need more are lowered
+  InterfaceState(const Interface& configured, std::uint64_t descriptors, IsKnown known);
 
   const std::string name;
   const Limits limits;
-  std::string address; ///< set before the threads start
+  const IsKnown is_known; ///< may be null
+  std::string address;    ///< set before the threads start
 
-  std::atomic<std::uint64_t> active{0};
-  std::atomic<std::uint64_t> peak{0};
   std::atomic<std::uint64_t> parsing_errors{0};
   std::atomic<std::uint64_t> payload_too_large{0};
   std::atomic<std::uint64_t> header_too_large{0};
 
-  /// Null until the first `set_identity`.
-  SslContext identity() const
-  {
-    const std::lock_guard lock(mutex_);
-    return identity_;
-  }
+  const std::shared_ptr<WaitingRoom> handshakes;
+  /// Of strangers, and of known callers.
+  const std::array<std::shared_ptr<WaitingRoom>, 2> unfinished_requests;
+  const std::array<std::shared_ptr<WaitingRoom>, 2> waiting_answers;
 
-  void set_identity(SslContext identity)
+  /// Null until the first `set_identity`.
+  SslContext identity() const EXCLUDES(mutex_);
+  void set_identity(SslContext identity) EXCLUDES(mutex_);
+
+  struct Counts
   {
-    const std::lock_guard lock(mutex_);
-    identity_.swap(identity);
-  }
+    std::uint64_t active = 0; ///< handshakes included
+    std::uint64_t peak = 0;
+    std::uint64_t strangers = 0; ///< sessions
+    std::uint64_t known = 0;
+  };
+  Counts counts() const EXCLUDES(mutex_);
 
 private:
-  mutable std::mutex mutex_;
-  SslContext identity_;
+  friend class SessionSlot;
+
+  mutable base::Mutex mutex_;
+  SslContext identity_ GUARDED_BY(mutex_);
+  Counts counts_ GUARDED_BY(mutex_);
+  std::unordered_map<std::uint64_t, std::uint64_t> known_by_caller_ GUARDED_BY(mutex_);
 };
 
-/// One of the open sessions of an interface; given back when destroyed.
+/// One of the connections of an interface; given back when destroyed. Used by one thread.
 class SessionSlot
 {
 public:
-  /// @return nothing when the hard cap is reached (http-api.md §4.2)
-  static std::optional<SessionSlot> take(const std::shared_ptr<InterfaceState>& interface)
+  /// @return nothing when the interface has all connections that it can have
+  static std::optional<SessionSlot> take(const std::shared_ptr<InterfaceState>& interface);
+
+  enum class Admission
   {
-    const auto before = interface->active.fetch_add(1);
-    SessionSlot slot(interface, before >= interface->limits.max_open_sessions_soft);
-    if (before >= interface->limits.max_open_sessions_hard)
-      return std::nullopt;
-    auto peak = interface->peak.load();
-    while (peak < before + 1 && !interface->peak.compare_exchange_weak(peak, before + 1))
-      ;
-    return slot;
-  }
+    served,
+    told,    ///< above the soft cap (http-api.md §4.2)
+    refused, ///< above the hard cap
+  };
+  /// After the handshake: makes a session of the connection.
+  /// @param known   a caller with a share of his own
+  /// @param caller  tells known callers apart
+  Admission admit(bool known, std::uint64_t caller);
 
   SessionSlot(SessionSlot&& other) noexcept = default;
   SessionSlot& operator=(SessionSlot&&) = delete;
-  ~SessionSlot()
-  {
-    if (interface_)
-      interface_->active.fetch_sub(1);
-  }
+  ~SessionSlot();
 
   const std::shared_ptr<InterfaceState>& shared_interface() const
   {
     return interface_;
   }
-  bool above_soft_cap() const
-  {
-    return above_soft_cap_;
-  }
 
 private:
-  SessionSlot(std::shared_ptr<InterfaceState> interface, bool above_soft_cap)
-      : interface_(std::move(interface)),
-        above_soft_cap_(above_soft_cap)
+  enum class Share
   {
-  }
+    none,
+    strangers,
+    known,
+  };
+
+  explicit SessionSlot(std::shared_ptr<InterfaceState> interface) : interface_(std::move(interface)) {}
 
   std::shared_ptr<InterfaceState> interface_;
-  bool above_soft_cap_ = false;
+  Share share_ = Share::none;
+  std::uint64_t caller_ = 0;
 };
+
+/// How many connections an interface with these limits can have at once. Twice the handshakes: those that are given up
+/// are closed by their own threads, a little later.
+std::uint64_t most_connections(const Limits& limits);
 }

@@ -1,16 +1,18 @@
 #pragma once
 
+#include "base/mutex.h"
 #include "concordat/http.h"
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
+#include <utility>
 #include <vector>
 
 namespace concordat::http
 {
-/// Answers on their way from any thread to the I/O thread that owns their connection. It outlives the server when an
-/// exchange does, and swallows what comes then.
+/// What other threads have for the I/O thread that owns a connection. It outlives the server when an exchange does, and
+/// swallows what comes then. It holds, for each connection, one answer at most and a nudge for each thing that it waits
+/// for, so its size is bounded by the number of connections.
 class Mailbox
 {
 public:
@@ -20,38 +22,58 @@ public:
     Response response;
     bool close = false;
   };
+  struct Content
+  {
+    std::vector<Answer> answers;
+    std::vector<std::uint64_t> nudged;
+  };
 
-  /// @param wake  makes the owner call `take` soon; called under a lock when the first answer comes in, so that many
+  /// @param wake  makes the owner call `take` soon; called under a lock when the first thing comes in, so that many
   ///              answers cost one wake-up
   explicit Mailbox(std::function<void()> wake) : wake_(std::move(wake)) {}
 
-  void post(Answer answer)
+  void post(Answer answer) EXCLUDES(mutex_)
   {
-    const std::lock_guard lock(mutex_);
+    const base::LockGuard lock(mutex_);
     if (!wake_)
       return;
-    answers_.push_back(std::move(answer));
-    if (answers_.size() == 1)
-      wake_();
+    content_.answers.push_back(std::move(answer));
+    wake_if_first();
   }
 
-  std::vector<Answer> take()
+  /// Has the connection look at what it waits for.
+  void nudge(std::uint64_t connection) EXCLUDES(mutex_)
   {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(answers_, {});
+    const base::LockGuard lock(mutex_);
+    if (!wake_)
+      return;
+    content_.nudged.push_back(connection);
+    wake_if_first();
   }
 
-  void close()
+  Content take() EXCLUDES(mutex_)
   {
-    std::vector<Answer> dropped;
-    const std::lock_guard lock(mutex_);
+    const base::LockGuard lock(mutex_);
+    return std::exchange(content_, {});
+  }
+
+  void close() EXCLUDES(mutex_)
+  {
+    Content dropped;
+    const base::LockGuard lock(mutex_);
     wake_ = nullptr;
-    dropped.swap(answers_);
+    std::swap(dropped, content_);
   }
 
 private:
-  std::mutex mutex_;
-  std::function<void()> wake_;
-  std::vector<Answer> answers_;
+  void wake_if_first() REQUIRES(mutex_)
+  {
+    if (content_.answers.size() + content_.nudged.size() == 1)
+      wake_();
+  }
+
+  base::Mutex mutex_;
+  std::function<void()> wake_ GUARDED_BY(mutex_);
+  Content content_ GUARDED_BY(mutex_);
 };
 }

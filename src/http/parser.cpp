@@ -2,9 +2,9 @@
 
 #include "base/check.h"
 #include "http/chunked_body.h"
+#include "http/compressed_body.h"
 #include "http/head_guard.h"
-#include "http/head_parser.h"
-#include "http/target.h"
+#include "http/request_message.h"
 
 #include <algorithm>
 #include <optional>
@@ -18,73 +18,6 @@ namespace beast = boost::beast;
 using beast::http::error;
 
 constexpr std::size_t excerpt_size = 64;
-
-std::string_view view_of(beast::string_view text)
-{
-  return {text.data(), text.size()};
-}
-
-bool equals_ignoring_case(std::string_view left, std::string_view right)
-{
-  return beast::iequals({left.data(), left.size()}, {right.data(), right.size()});
-}
-
-/// Origin, absolute and asterisk form (RFC 9112 §3.2), or the authority of a CONNECT.
-bool is_target(std::string_view method, std::string_view target)
-{
-  if (std::any_of(target.begin(), target.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
-    return false;
-  return target.starts_with('/') || target == "*" || target.starts_with("http://") || target.starts_with("https://") ||
-         method == "CONNECT";
-}
-
-/// One message; Beast's parsers cannot be used twice.
-class Message final : public HeadParser<true>
-{
-public:
-  explicit Message(std::uint64_t max_body_size)
-  {
-    body_limit(max_body_size);
-  }
-
-  Request request;
-  bool expects_continue = false;
-  bool http_1_0 = false;
-
-private:
-  void on_request_impl(
-      beast::http::verb verb, beast::string_view method, beast::string_view target, int version,
-      beast::error_code& ec) override
-  {
-    if (verb == beast::http::verb::unknown)
-      ec = error::bad_method;
-    else if (!is_target(view_of(method), view_of(target)))
-      ec = error::bad_target;
-    else
-    {
-      http_1_0 = version == 10;
-      request.method = view_of(method);
-      auto parts = split_target(view_of(target));
-      request.path = std::move(parts.path);
-      request.query = std::move(parts.query);
-      request.headers.reserve(8);
-    }
-  }
-
-  void on_field_impl(
-      beast::http::field name, beast::string_view text, beast::string_view value, beast::error_code& ec) override
-  {
-    // A coding other than chunked would reach the handler undecoded, and HTTP/1.0 knows none (RFC 9112 §6.1).
-    if (name == beast::http::field::transfer_encoding && (http_1_0 || !beast::iequals(value, "chunked")))
-    {
-      ec = error::bad_transfer_encoding;
-      return;
-    }
-    if (name == beast::http::field::expect && !http_1_0)
-      expects_continue = equals_ignoring_case(view_of(value), "100-continue");
-    request.headers.push_back(kept_header(text, value));
-  }
-};
 
 std::string printable(std::string_view bytes)
 {
@@ -129,8 +62,7 @@ public:
     Request request = std::move(message_->request);
     keep_alive_ = message_->keep_alive();
     http_1_0_ = message_->http_1_0;
-    message_.reset();
-    chunks_.reset();
+    forget_message();
     stage_ = Stage::before;
     return request;
   }
@@ -140,14 +72,22 @@ public:
     return stage_ == Stage::body && std::exchange(message_->expects_continue, false);
   }
 
-  bool started() const
+  std::size_t held() const
   {
-    return stage_ == Stage::head || stage_ == Stage::body;
+    return held_.capacity() + (message_ ? message_->request.body.capacity() : 0);
+  }
+
+  void abandon()
+  {
+    stage_ = Stage::ended;
+    held_ = {};
+    forget_message();
   }
 
   bool keep_alive_ = true;
   bool http_1_0_ = false;
   std::string excerpt_;
+  std::string reason_;
 
 private:
   enum class Stage
@@ -160,10 +100,16 @@ private:
 
   Step refuse(Outcome outcome, std::size_t consumed, std::string_view what)
   {
-    stage_ = Stage::ended;
     excerpt_ = printable(what);
-    held_ = {};
+    abandon();
     return {outcome, consumed};
+  }
+
+  void forget_message()
+  {
+    message_.reset();
+    chunks_.reset();
+    coding_.reset();
   }
 
   Step skip_empty_lines(std::string_view bytes)
@@ -208,6 +154,7 @@ private:
       break;
     }
 
+    const auto taken = guard_.size() - before;
     const auto head = text.substr(0, guard_.size());
     beast::error_code ec;
     const auto parsed = message_->put({head.data(), head.size()}, ec);
@@ -215,15 +162,36 @@ private:
       return refuse(Outcome::body_too_large, bytes.size(), head);
     if ((ec && ec != error::need_more) || parsed != head.size() || !message_->is_header_done())
       return refuse(Outcome::malformed, bytes.size(), head);
+    if (const char* const fault = message_->fault())
+    {
+      reason_ = std::string(": ") + fault;
+      return refuse(Outcome::malformed, bytes.size(), head);
+    }
     release_held();
     if (message_->is_done())
-      return complete(head.size() - before);
+      return complete(taken);
+    if (const auto step = begin_body(bytes.size()); step.outcome != Outcome::need_more)
+      return step;
+    return {Outcome::need_more, taken};
+  }
+
+  Step begin_body(std::size_t consumed_if_refused)
+  {
     stage_ = Stage::body;
     if (message_->chunked())
       chunks_.emplace(limits_.max_body_size);
     else
       body_left_ = message_->content_length().value_or(0);
-    return {Outcome::need_more, head.size() - before};
+    const auto& headers = message_->request.headers;
+    const auto coded = [](const auto& header) { return header.first == "content-encoding"; };
+    const auto name = find_header(headers, "content-encoding").value_or("");
+    const bool twice = std::count_if(headers.begin(), headers.end(), coded) > 1;
+    const auto coding = twice ? ContentCoding::unknown : content_coding(name);
+    if (coding == ContentCoding::unknown)
+      return refuse(Outcome::unknown_coding, consumed_if_refused, std::string(name));
+    if (coding != ContentCoding::none)
+      coding_.emplace(coding, limits_.max_body_size);
+    return {};
   }
 
   Step feed_body(std::string_view bytes)
@@ -231,8 +199,9 @@ private:
     if (chunks_)
       return feed_chunks(bytes);
     const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, bytes.size()));
-    message_->request.body.append(bytes.substr(0, part));
     body_left_ -= part;
+    if (const auto outcome = append(bytes.substr(0, part)); outcome != Outcome::need_more)
+      return refuse_coding(outcome, bytes.size());
     return body_left_ == 0 ? complete(part) : Step{Outcome::need_more, part};
   }
 
@@ -243,7 +212,8 @@ private:
     {
       const auto step = chunks_->feed(bytes.substr(used));
       used += step.consumed;
-      message_->request.body.append(step.data);
+      if (const auto outcome = append(step.data); outcome != Outcome::need_more)
+        return refuse_coding(outcome, bytes.size());
       switch (step.outcome)
       {
       case ChunkedBody::Outcome::need_more:
@@ -251,7 +221,11 @@ private:
       case ChunkedBody::Outcome::complete:
         return complete(used);
       case ChunkedBody::Outcome::malformed:
-        return refuse(Outcome::malformed, bytes.size(), message_->request.method + " " + message_->request.path);
+      {
+        reason_ = ": its chunks cannot be told apart";
+        const auto what = message_->request.method + " " + message_->request.path;
+        return refuse(Outcome::malformed, bytes.size(), what);
+      }
       case ChunkedBody::Outcome::too_large:
         return refuse(Outcome::body_too_large, bytes.size(), {});
       }
@@ -259,8 +233,40 @@ private:
     return {Outcome::need_more, used};
   }
 
+  Outcome append(std::string_view part)
+  {
+    auto& body = message_->request.body;
+    if (!coding_)
+    {
+      body.append(part);
+      return Outcome::need_more;
+    }
+    switch (coding_->feed(part, body))
+    {
+    case CompressedBody::Outcome::too_large:
+      return Outcome::body_too_large;
+    case CompressedBody::Outcome::malformed:
+      return Outcome::broken_coding;
+    case CompressedBody::Outcome::need_more:
+      break;
+    }
+    return Outcome::need_more;
+  }
+
+  Step refuse_coding(Outcome outcome, std::size_t consumed)
+  {
+    return refuse(outcome, consumed, outcome == Outcome::broken_coding ? coding_->problem() : "");
+  }
+
+  /// @param consumed  what of the bytes belongs to the request
   Step complete(std::size_t consumed)
   {
+    if (coding_ && !coding_->complete())
+      return refuse(Outcome::broken_coding, consumed, "it ends in the middle of the compressed data");
+    if (coding_)
+      std::erase_if(
+          message_->request.headers,
+          [](const auto& header) { return header.first == "content-encoding" || header.first == "content-length"; });
     stage_ = Stage::ended;
     complete_ = true;
     return {Outcome::complete, consumed};
@@ -280,8 +286,9 @@ private:
   bool after_cr_ = false;
   bool complete_ = false;
   std::string held_; ///< a head that is not whole yet
-  std::optional<Message> message_;
+  std::optional<RequestMessage> message_;
   std::optional<ChunkedBody> chunks_;
+  std::optional<CompressedBody> coding_;
   std::uint64_t body_left_ = 0;
 };
 
@@ -298,9 +305,14 @@ Request RequestParser::take()
   return impl_->take();
 }
 
-bool RequestParser::started() const
+std::size_t RequestParser::held() const
 {
-  return impl_->started();
+  return impl_->held();
+}
+
+void RequestParser::abandon()
+{
+  impl_->abandon();
 }
 
 bool RequestParser::take_continue()
@@ -321,5 +333,10 @@ bool RequestParser::is_http_1_0() const
 const std::string& RequestParser::excerpt() const
 {
   return impl_->excerpt_;
+}
+
+const std::string& RequestParser::reason() const
+{
+  return impl_->reason_;
 }
 }

@@ -9,8 +9,9 @@
 
 namespace concordat::http
 {
-/// Cuts a stream of bytes into requests (RFC 9112, http-api.md §4.3, §4.5), holding no more of an unfinished one than
-/// the limits allow. Used by one thread. After a refusal it takes no more.
+/// Cuts a stream of bytes into requests (RFC 9112, http-api.md §4.3, §4.5), holding of an unfinished one what has come,
+/// and no more than the limits allow. Compressed bodies are handed out decoded; the limit holds for both forms. Used by
+/// one thread. After a refusal it takes no more.
 class RequestParser
 {
 public:
@@ -21,6 +22,8 @@ public:
     malformed, ///< `excerpt` gives the start of it
     body_too_large,
     header_too_large, ///< a name, a value, their number, or the whole head
+    unknown_coding,   ///< of the body; `excerpt` gives its name
+    broken_coding,    ///< `excerpt` says what is wrong with the compressed body
   };
   struct Step
   {
@@ -38,8 +41,10 @@ public:
   /// The request that is complete; the next one may be fed then.
   Request take();
 
-  /// True between the first byte of a request and its end.
-  bool started() const;
+  /// Bytes of memory that an unfinished request takes.
+  std::size_t held() const;
+  /// Lets go of an unfinished request; no more is taken.
+  void abandon();
   /// True once for a request whose body waits for a `100 (Continue)` (RFC 9110 §10.1.1).
   bool take_continue();
 
@@ -49,6 +54,8 @@ public:
 
   /// The start of what could not be understood, with unprintable bytes replaced.
   const std::string& excerpt() const;
+  /// Of what is malformed: ": " and what is wrong with it, where that can be said; otherwise empty.
+  const std::string& reason() const;
 
 private:
   class Impl;

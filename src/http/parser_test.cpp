@@ -67,47 +67,52 @@ TEST_P(Malformed, IsRefusedWholeAndByteByByte)
 INSTANTIATE_TEST_SUITE_P(
     OfTheSheet, Malformed,
     testing::Values(
-        "NONSENSE\r\n\r\n", "GET\r\n\r\n", "\0\1\2\3\r\n\r\n"s, "FOO /app/commit HTTP/1.1\r\n\r\n",
-        "GET /app/commit HTTP/9\r\n\r\n", "GET /app/commit HTTP/1.1\r\nno colon here\r\n\r\n",
-        "POST /app/commit HTTP/1.1\r\ncontent-length: abc\r\n\r\n",
-        "POST /app/commit HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
-        "POST /app/commit HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST /app/commit HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
-        "GET /app/commit HTTP/1.1\nhost: x\n\n", "get /app/commit HTTP/1.1\r\n\r\n",
-        "GET /app/commit and more HTTP/1.1\r\n\r\n", "GET /app/comm\xff HTTP/1.1\r\n\r\n",
-        "GET /app/commit HTTP/1.1\r\nx-a: a\0b\r\n\r\n"s, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+        "NONSENSE\r\n\r\n", "GET\r\n\r\n", "\0\1\2\3\r\n\r\n"s, "FOO /app/commit HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /app/commit HTTP/9\r\n\r\n", "GET /app/commit HTTP/1.1\r\nhost: x\r\nno colon here\r\n\r\n",
+        "POST /app/commit HTTP/1.1\r\nhost: x\r\ncontent-length: abc\r\n\r\n",
+        "POST /app/commit HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
+        "POST /app/commit HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /app/commit HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
+        "GET /app/commit HTTP/1.1\nhost: x\n\n", "get /app/commit HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /app/commit and more HTTP/1.1\r\nhost: x\r\n\r\n", "GET /app/comm\xff HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /app/commit HTTP/1.1\r\nhost: x\r\nx-a: a\0b\r\n\r\n"s, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
 
 INSTANTIATE_TEST_SUITE_P(
     Beyond, Malformed,
     testing::Values(
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: identity\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: xchunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: identity\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: xchunked\r\n\r\n",
         "POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ncontent-length: 5, 6\r\n\r\nhello!", "POST / HTTP/1.1\r\ncontent-length: -5\r\n\r\n",
-        "POST / HTTP/1.1\r\ncontent-length: +5\r\n\r\nhello", "POST / HTTP/1.1\r\ncontent-length: 0x5\r\n\r\nhello",
-        "POST / HTTP/1.1\r\ncontent-length: \r\n\r\n",
-        "POST / HTTP/1.1\r\ncontent-length: 18446744073709551616\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\nhello\n0\n\n\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n-1\r\nhello\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;a=\"\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;a\rb\r\nx\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n;a\r\nx\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nno colon\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n: x\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: b\nc: d\r\n\r\n",
-        "GET / HTTP/1.1\r\na: b\r\n folded\r\n\r\n", "GET / HTTP/1.1\r\n a: b\r\n\r\n",
-        "GET / HTTP/1.1\r\na : b\r\n\r\n", "GET / HTTP/1.1\r\n: b\r\n\r\n", "GET / HTTP/1.1\r\na: b\rc: d\r\n\r\n",
-        "GET / HTTP/1.1\r\na: b\r\r\n\r\n", "GET / HTTP/1.1\r\na: b\nc: d\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n",
-        "GET /  HTTP/1.1\r\n\r\n", "GET / HTTP/1.1 \r\n\r\n", "GET / http/1.1\r\n\r\n", "GET / HTTP/0.9\r\n\r\n",
-        "GET / HTTP/1.2\r\n\r\n", "GET /\x7f HTTP/1.1\r\n\r\n", "GET /a\tb HTTP/1.1\r\n\r\n",
-        "GET commit HTTP/1.1\r\n\r\n", "\nGET / HTTP/1.1\r\n\r\n", "\r\rGET / HTTP/1.1\r\n\r\n",
-        "\rGET / HTTP/1.1\r\n\r\n", " GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x01\x01", "GeT / HTTP/1.1\r\n\r\n",
-        "G\xc3\x84T / HTTP/1.1\r\n\r\n"));
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5, 6\r\n\r\nhello!",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: +5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0x5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: \r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 18446744073709551616\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\nhello\n0\n\n\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n-1\r\nhello\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;a=\"\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: "
+        "x\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;a\rb\r\nx\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n;a\r\nx\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nno colon\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: b\nc: d\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\na: b\r\n folded\r\n\r\n", "GET / HTTP/1.1\r\n a: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\na : b\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\n: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\na: b\rc: d\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\na: b\r\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\na: b\nc: d\r\n\r\n", "GET  / HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /  HTTP/1.1\r\nhost: x\r\n\r\n", "GET / HTTP/1.1 \r\n\r\n", "GET / http/1.1\r\n\r\n",
+        "GET / HTTP/0.9\r\n\r\n", "GET / HTTP/1.2\r\n\r\n", "GET /\x7f HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /a\tb HTTP/1.1\r\nhost: x\r\n\r\n", "GET commit HTTP/1.1\r\nhost: x\r\n\r\n",
+        "\nGET / HTTP/1.1\r\nhost: x\r\n\r\n", "\r\rGET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        "\rGET / HTTP/1.1\r\nhost: x\r\n\r\n", " GET / HTTP/1.1\r\nhost: x\r\n\r\n", "\x16\x03\x01\x02\x01\x01",
+        "GeT / HTTP/1.1\r\nhost: x\r\n\r\n", "G\xc3\x84T / HTTP/1.1\r\nhost: x\r\n\r\n"));
 
 class WellFormed : public testing::TestWithParam<std::string>
 {
@@ -122,16 +127,19 @@ TEST_P(WellFormed, IsOneRequestWholeAndByteByByte)
 INSTANTIATE_TEST_SUITE_P(
     Requests, WellFormed,
     testing::Values(
-        "GET / HTTP/1.1\r\n\r\n", "GET /app/commit HTTP/1.0\r\n\r\n", "\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n",
-        "TRACE / HTTP/1.1\r\n\r\n", "PATCH / HTTP/1.1\r\ncontent-length: 2\r\n\r\nab", "DELETE /x HTTP/1.1\r\n\r\n",
-        "OPTIONS * HTTP/1.1\r\n\r\n", "CONNECT host:443 HTTP/1.1\r\n\r\n", "M-SEARCH /x HTTP/1.1\r\n\r\n",
-        "GET http://host/app HTTP/1.1\r\nhost: other\r\n\r\n", "GET / HTTP/1.1\r\nx:\r\ny:  \t \r\n\r\n",
-        "GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
-        "GET / HTTP/1.1\r\nx: \xc3\xa4\xff\r\n\r\n",
-        "POST / HTTP/1.1\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nab",
-        "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;ext=\"v\"\r\na\r\n00\r\ntrailer: x\r\n\r\n"));
+        "GET / HTTP/1.1\r\nhost: x\r\n\r\n", "GET /app/commit HTTP/1.0\r\n\r\n",
+        "\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n", "TRACE / HTTP/1.1\r\nhost: x\r\n\r\n",
+        "PATCH / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nab", "DELETE /x HTTP/1.1\r\nhost: x\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n", "CONNECT host:443 HTTP/1.1\r\nhost: x\r\n\r\n",
+        "M-SEARCH /x HTTP/1.1\r\nhost: x\r\n\r\n", "GET http://host/app HTTP/1.1\r\nhost: other\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\nx:\r\ny:  \t \r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\nx: \xc3\xa4\xff\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nab",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;ext=\"v\"\r\na\r\n00\r\ntrailer: "
+        "x\r\n\r\n"));
 
 TEST(RequestParser, SplitsARequestIntoItsParts)
 {
@@ -148,9 +156,9 @@ TEST(RequestParser, SplitsARequestIntoItsParts)
 
 TEST(RequestParser, JoinsChunksAndLeavesTrailersOut)
 {
-  const auto seen = parse(
-      "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\nx-user: root\r\n\r\n"
-      "GET /next HTTP/1.1\r\n\r\n");
+  const auto seen = parse("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n "
+                          "world\r\n0\r\nx-user: root\r\n\r\n"
+                          "GET /next HTTP/1.1\r\nhost: x\r\n\r\n");
   ASSERT_EQ(seen.requests.size(), 2U);
   EXPECT_EQ(seen.requests[0].body, "hello world");
   EXPECT_EQ(find_header(seen.requests[0].headers, "x-user"), std::nullopt);
@@ -166,16 +174,16 @@ TEST(RequestParser, KeepsTheConnectionAsTheClientSays)
     parser.take();
     return parser.keep_alive();
   };
-  EXPECT_TRUE(keeps("GET / HTTP/1.1\r\n\r\n"));
-  EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nconnection: close\r\n\r\n"));
-  EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nConnection: foo, Close\r\n\r\n"));
+  EXPECT_TRUE(keeps("GET / HTTP/1.1\r\nhost: x\r\n\r\n"));
+  EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+  EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nhost: x\r\nConnection: foo, Close\r\n\r\n"));
   EXPECT_FALSE(keeps("GET / HTTP/1.0\r\n\r\n"));
   EXPECT_TRUE(keeps("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"));
 }
 
 TEST(RequestParser, AsksForContinueOnceAndOnlyWhileTheBodyIsMissing)
 {
-  const std::string head = "POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
+  const std::string head = "POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
   RequestParser parser{Limits{}};
   EXPECT_EQ(parser.feed(head).outcome, Outcome::need_more);
   EXPECT_TRUE(parser.take_continue());
@@ -191,18 +199,18 @@ TEST(RequestParser, LimitsAreOfEachNameAndValue)
   Limits limits;
   limits.max_header_size = 100;
   const auto with = [](std::size_t name, std::size_t value)
-  { return "GET / HTTP/1.1\r\n" + std::string(name, 'n') + ": " + std::string(value, 'v') + "  \r\n\r\n"; };
+  { return "GET / HTTP/1.1\r\nhost: x\r\n" + std::string(name, 'n') + ": " + std::string(value, 'v') + "  \r\n\r\n"; };
   EXPECT_EQ(outcome(with(100, 100), limits), Outcome::complete);
   EXPECT_EQ(outcome(with(101, 1), limits), Outcome::header_too_large);
   EXPECT_EQ(outcome(with(1, 101), limits), Outcome::header_too_large);
-  EXPECT_EQ(outcome("GET / HTTP/1.1\r\n" + std::string(100, 'n') + "\r\n\r\n", limits), Outcome::malformed);
+  EXPECT_EQ(outcome("GET / HTTP/1.1\r\nhost: x\r\n" + std::string(100, 'n') + "\r\n\r\n", limits), Outcome::malformed);
 }
 
 TEST(RequestParser, UnfinishedHeaderLineCounts)
 {
   Limits limits;
   limits.max_header_size = 100;
-  const std::string start = "GET / HTTP/1.1\r\n";
+  const std::string start = "GET / HTTP/1.1\r\nhost: x\r\n";
   EXPECT_EQ(outcome(start + std::string(101, 'n'), limits), Outcome::header_too_large);
   EXPECT_EQ(outcome(start + "x: " + std::string(101, 'v'), limits), Outcome::header_too_large);
   EXPECT_EQ(outcome(start + "x: " + std::string(2000, ' '), limits), Outcome::header_too_large);
@@ -215,20 +223,20 @@ TEST(RequestParser, NumberOfHeadersIsLimited)
   limits.max_headers_count = 10;
   const auto with = [](int count)
   {
-    std::string text = "GET / HTTP/1.1\r\n";
+    std::string text = "GET / HTTP/1.1\r\nhost: x\r\n";
     for (int i = 0; i < count; ++i)
       text += "x-" + std::to_string(i) + ": v\r\n";
     return text + "\r\n";
   };
-  EXPECT_EQ(outcome(with(10), limits), Outcome::complete);
-  EXPECT_EQ(outcome(with(11), limits), Outcome::header_too_large);
+  EXPECT_EQ(outcome(with(9), limits), Outcome::complete);
+  EXPECT_EQ(outcome(with(10), limits), Outcome::header_too_large);
 }
 
 TEST(RequestParser, BodyLimitCountsBothFramings)
 {
   Limits limits;
   limits.max_body_size = 10;
-  const std::string start = "POST / HTTP/1.1\r\n";
+  const std::string start = "POST / HTTP/1.1\r\nhost: x\r\n";
   EXPECT_EQ(outcome(start + "content-length: 10\r\n\r\n0123456789", limits), Outcome::complete);
   EXPECT_EQ(outcome(start + "content-length: 11\r\n\r\n", limits), Outcome::body_too_large);
   const std::string chunked = start + "transfer-encoding: chunked\r\n\r\n";
@@ -239,7 +247,7 @@ TEST(RequestParser, BodyLimitCountsBothFramings)
 
 TEST(RequestParser, TargetOfOneMegabyteIsServed)
 {
-  const auto seen = parse("GET /x?" + std::string(1 << 20, 'y') + " HTTP/1.1\r\n\r\n", 16384);
+  const auto seen = parse("GET /x?" + std::string(1 << 20, 'y') + " HTTP/1.1\r\nhost: x\r\n\r\n", 16384);
   ASSERT_EQ(seen.requests.size(), 1U);
   EXPECT_EQ(seen.requests.front().query.size(), std::size_t{1} << 20);
 }
@@ -247,7 +255,7 @@ TEST(RequestParser, TargetOfOneMegabyteIsServed)
 TEST(RequestParser, HeadIsBoundedAsAWhole)
 {
   EXPECT_EQ(parse("GET /" + std::string(3 << 20, 'y'), 16384).end, Outcome::header_too_large);
-  std::string many = "GET / HTTP/1.1\r\n";
+  std::string many = "GET / HTTP/1.1\r\nhost: x\r\n";
   for (int i = 0; i < 200; ++i)
     many += "x-" + std::to_string(i) + ": " + std::string(16000, 'v') + "\r\n";
   EXPECT_EQ(parse(many, 16384).end, Outcome::header_too_large);
@@ -255,14 +263,14 @@ TEST(RequestParser, HeadIsBoundedAsAWhole)
 
 TEST(RequestParser, ChunkLineAndTrailersAreBounded)
 {
-  const std::string start = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+  const std::string start = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
   EXPECT_EQ(parse(start + "5;" + std::string(100'000, 'e'), 16384).end, Outcome::malformed);
   EXPECT_EQ(parse(start + "0\r\nx: " + std::string(100'000, 'e'), 16384).end, Outcome::malformed);
 }
 
 TEST(RequestParser, BrokenChunkIsRefusedAtTheSameByteHoweverItIsCut)
 {
-  const std::string start = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+  const std::string start = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
   for (const auto* rest : {"5\r\nhello0\rH\n", "5\r\nhelloXX0\r", "0\r\n\r\n", "0\r\n\r", "0\r\n", "z\r\n"})
     outcome(start + rest);
 }
@@ -271,17 +279,18 @@ TEST(RequestParser, ExcerptIsPrintableAndShort)
 {
   EXPECT_EQ(parse("NONSENSE\r\n\r\n").excerpt, "NONSENSE....");
   EXPECT_EQ(parse("\x01\x1b[31mred").excerpt, "..[31mred");
-  EXPECT_EQ(parse("GET /" + std::string(1000, '\xff') + " HTTP/1.1\r\n\r\n").excerpt.size(), 64U);
+  EXPECT_EQ(parse("GET /" + std::string(1000, '\xff') + " HTTP/1.1\r\nhost: x\r\n\r\n").excerpt.size(), 64U);
 }
 
 const std::vector<std::string>& samples()
 {
   static const std::vector<std::string> all = {
       "GET /app/commit HTTP/1.1\r\nhost: x\r\n\r\n",
-      "\r\nPOST /app/log?id=1 HTTP/1.1\r\ncontent-length: 11\r\n\r\nhello world",
-      "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n1;a=b\r\n \r\n5\r\nworld\r\n0\r\nt: "
+      "\r\nPOST /app/log?id=1 HTTP/1.1\r\nhost: x\r\ncontent-length: 11\r\n\r\nhello world",
+      "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n1;a=b\r\n "
+      "\r\n5\r\nworld\r\n0\r\nt: "
       "x\r\n\r\n",
-      "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+      "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
       "PUT /x HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n"};
   return all;
 }

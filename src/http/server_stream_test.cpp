@@ -7,13 +7,16 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace concordat::http::test
 {
 namespace
 {
-const std::string get = "GET / HTTP/1.1\r\n\r\n";
+const std::string get = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 /// Counts what is asked of it, and itself.
 class Source final : public BodySource
@@ -144,7 +147,7 @@ TEST(ServerStream, OthersAreServedMeanwhile)
       });
   Peer other(server.address());
   for (int i = 0; i < 10; ++i)
-    EXPECT_EQ(other.ask("GET /other HTTP/1.1\r\n\r\n")->body, "other");
+    EXPECT_EQ(other.ask("GET /other HTTP/1.1\r\nhost: x\r\n\r\n")->body, "other");
   stop = true;
   reader.join();
 }
@@ -175,15 +178,107 @@ TEST(ServerStream, SourceEndsWithTheServer)
   EXPECT_EQ(counts.alive, 0);
 }
 
-TEST(ServerStream, HeadDropsIt)
+TEST(ServerStream, HeadHasTheHeadersOfGetAndAsksNothingOfTheSource)
 {
   Source::Counts counts;
   TestServer server([&](const auto& exchange) { exchange->respond(streamed(std::make_shared<Source>(counts, 3, 5))); });
   Peer peer(server.address());
-  peer.send("HEAD / HTTP/1.1\r\n\r\n");
-  EXPECT_EQ(peer.read_answer(true)->headers.at("content-length"), "0");
+  peer.send("HEAD / HTTP/1.1\r\nhost: x\r\n\r\n");
+  const auto head = peer.read_answer(true);
   EXPECT_EQ(counts.pieces, 0);
-  EXPECT_EQ(counts.alive, 0);
+  EXPECT_TRUE(eventually([&] { return counts.alive == 0; }));
+  const auto whole = peer.ask(get);
+  EXPECT_EQ(whole->body, "cccccbbbbbaaaaa");
+  EXPECT_EQ(whole->headers, head->headers);
+}
+
+TEST(ServerStream, IsMadeOffTheThreadsThatServe)
+{
+  // The source stands still until others were served, on the only thread there is for that.
+  class Standing final : public BodySource
+  {
+  public:
+    explicit Standing(std::shared_future<void> until) : until_(std::move(until)) {}
+    bool next(std::string& piece) override
+    {
+      piece = "made";
+      until_.wait();
+      return std::exchange(more_, false);
+    }
+
+  private:
+    std::shared_future<void> until_;
+    bool more_ = true;
+  };
+  std::promise<void> served;
+  const std::shared_future<void> until = served.get_future();
+  TestServer server(
+      [&](const auto& exchange)
+      {
+        exchange->respond(
+            exchange->request().path == "/" ? streamed(std::make_shared<Standing>(until)) : Response::text("other"));
+      },
+      {}, 1);
+  Peer waiting(server.address());
+  waiting.send(get);
+  Peer other(server.address());
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(other.ask("GET /other HTTP/1.1\r\nhost: x\r\n\r\n")->body, "other");
+  served.set_value();
+  EXPECT_EQ(waiting.read_answer()->body, "made");
+}
+
+TEST(ServerStream, FewPiecesAreMadeAheadOfAClientWhoDoesNotRead)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange)
+                    { exchange->respond(streamed(std::make_shared<Source>(counts, 2000, std::size_t{1} << 20))); });
+  PeerOptions options;
+  options.receive_buffer = 8192;
+  Peer peer(server.address(), options);
+  peer.send(get);
+  // The kernel takes some; then a piece is being sent, and three lie ready.
+  EXPECT_TRUE(peer.receive());
+  int before = -1;
+  EXPECT_TRUE(eventually(
+      [&]
+      {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        return std::exchange(before, counts.pieces.load()) == counts.pieces;
+      }));
+  EXPECT_LT(before, 30);
+}
+
+TEST(ServerStream, LargePieceIsSentWhole)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange)
+                    { exchange->respond(streamed(std::make_shared<Source>(counts, 3, (std::size_t{1} << 20) + 7))); });
+  Peer peer(server.address());
+  const auto size = (std::size_t{1} << 20) + 7;
+  EXPECT_TRUE(peer.ask(get)->body == std::string(size, 'c') + std::string(size, 'b') + std::string(size, 'a'));
+}
+
+TEST(ServerStream, ManyAtOnceAreAllWhole)
+{
+  Source::Counts counts;
+  TestServer server([&](const auto& exchange)
+                    { exchange->respond(streamed(std::make_shared<Source>(counts, 50, 10'000))); });
+  std::vector<std::future<bool>> clients;
+  for (int i = 0; i < 10; ++i)
+    clients.push_back(std::async(
+        std::launch::async,
+        [&]
+        {
+          Peer peer(server.address());
+          for (int round = 0; round < 5; ++round)
+            if (const auto answer = peer.ask(get); !answer || answer->body.size() != 500'000)
+              return false;
+          return true;
+        }));
+  for (auto& client : clients)
+    EXPECT_TRUE(client.get());
+  EXPECT_TRUE(eventually([&] { return counts.alive == 0; }));
 }
 
 TEST(ServerStream, OldClientGetsItUntilTheEnd)

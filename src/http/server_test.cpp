@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include "http/test_compression.h"
 #include "http/test_peer.h"
 #include "http/test_server.h"
 
@@ -8,6 +9,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -19,7 +21,7 @@ const std::string get = "GET /app/commit HTTP/1.1\r\nhost: x\r\n\r\n";
 
 std::string post(const std::string& body)
 {
-  return "POST /echo HTTP/1.1\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  return "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 TEST(Server, AnswersWithLengthAndLowerCaseNamesAndNothingOfItsOwn)
@@ -49,15 +51,102 @@ TEST(Server, EmptyAnswersHaveALength)
   EXPECT_EQ(peer.ask(get)->status, 204);
 }
 
-TEST(Server, HeadHasHeadersButNoBody)
+TEST(Server, HeadHasTheHeadersOfGetButNoBody)
+{
+  TestServer server([](const auto& exchange) { exchange->respond(Response::text("nine byte")); });
+  Peer peer(server.address());
+  peer.send("HEAD /x HTTP/1.1\r\nhost: x\r\n\r\n" + get);
+  const auto head = peer.read_answer(true);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->headers.at("content-length"), "9");
+  const auto whole = peer.read_answer();
+  EXPECT_EQ(whole->body, "nine byte");
+  EXPECT_EQ(whole->headers, head->headers);
+}
+
+TEST(Server, OptionsOfTheWholeServerAreAnsweredWithoutAHandler)
 {
   TestServer server(echo);
   Peer peer(server.address());
-  peer.send("HEAD /x HTTP/1.1\r\n\r\n" + get);
-  const auto head = peer.read_answer(true);
-  ASSERT_TRUE(head);
-  EXPECT_EQ(head->headers.at("content-length"), "0");
-  EXPECT_EQ(peer.read_answer()->status, 200);
+  const auto answer = peer.ask("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n");
+  EXPECT_EQ(answer->status, 204);
+  EXPECT_NE(answer->headers.at("allow").find("GET"), std::string::npos);
+  EXPECT_EQ(peer.ask("GET * HTTP/1.1\r\nhost: x\r\n\r\n")->status, 400);
+}
+
+TEST(Server, TargetMayNameTheServer)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  EXPECT_EQ(peer.ask("GET https://x:1/path?q=1 HTTP/1.1\r\nhost: x\r\n\r\n")->body, "GET\n/path\nq=1\n");
+}
+
+TEST(Server, WithoutOrWithTwoHostsIsToldWhatIsWrong)
+{
+  TestServer server(echo);
+  for (const auto* headers : {"", "host: x\r\nhost: x\r\n", "host: a b\r\n"})
+  {
+    Peer peer(server.address());
+    const auto answer = peer.ask(std::string("GET / HTTP/1.1\r\n") + headers + "\r\n");
+    ASSERT_TRUE(answer) << headers;
+    EXPECT_EQ(answer->status, 400) << headers;
+    EXPECT_NE(answer->body.find("'host' header"), std::string::npos) << answer->body;
+    EXPECT_TRUE(peer.is_closed());
+  }
+  Peer old(server.address());
+  EXPECT_EQ(old.ask("GET / HTTP/1.0\r\n\r\n")->status, 200);
+}
+
+TEST(Server, CompressedBodyIsDecoded)
+{
+  TestServer server(echo);
+  Peer peer(server.address());
+  const std::string body = compress("hello", 16);
+  const auto answer = peer.ask(
+      "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-encoding: gzip\r\ncontent-length: " + std::to_string(body.size()) +
+      "\r\n\r\n" + body);
+  EXPECT_EQ(answer->body, "POST\n/echo\n\nhello");
+}
+
+TEST(Server, CodingThatIsNotKnownIs415AndNamesIt)
+{
+  TestServer server(echo);
+  for (const auto* coding : {"br", "zstd", "gzip, gzip"})
+  {
+    Peer peer(server.address());
+    const auto answer = peer.ask(
+        std::string("POST / HTTP/1.1\r\nhost: x\r\ncontent-encoding: ") + coding +
+        "\r\ncontent-length: 5\r\n\r\nhello");
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 415);
+    EXPECT_NE(answer->body.find(coding), std::string::npos) << answer->body;
+    EXPECT_EQ(answer->headers.at("accept-encoding"), "gzip, deflate, identity");
+    EXPECT_TRUE(peer.is_closed());
+  }
+}
+
+TEST(Server, CompressedBodyThatIsDamagedOrTooLargeIsRefused)
+{
+  Limits limits;
+  limits.max_body_size = 3 << 20;
+  TestServer server(echo, limits);
+  const auto post_gzip = [&](const std::string& body)
+  {
+    Peer peer(server.address());
+    return peer.ask(
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-encoding: gzip\r\ncontent-length: " + std::to_string(body.size()) +
+        "\r\n\r\n" + body);
+  };
+  EXPECT_EQ(post_gzip("this is no gzip")->status, 400);
+  EXPECT_EQ(post_gzip(compress("hello", 16).substr(0, 12))->status, 400);
+  const auto bomb = post_gzip(compress(std::string(64 << 20, '\0'), 16));
+  EXPECT_EQ(bomb->status, 400);
+  EXPECT_NE(bomb->body.find("a hundred times"), std::string::npos) << bomb->body;
+  std::string random(4 << 20, '\0');
+  std::mt19937 numbers(1);
+  for (char& c : random)
+    c = "0123456789abcdef"[numbers() % 16];
+  EXPECT_EQ(post_gzip(compress(random, 16))->status, 413);
 }
 
 TEST(Server, PipelinedRequestsAreAnsweredInOrder)
@@ -111,8 +200,8 @@ TEST(Server, ChunkedBodyIsJoined)
 {
   TestServer server(echo);
   Peer peer(server.address());
-  const auto answer =
-      peer.ask("POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+  const auto answer = peer.ask(
+      "POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
   EXPECT_EQ(answer->body, "POST\n/echo\n\nhello world");
 }
 
@@ -259,7 +348,7 @@ TEST(Server, ConnectionCloseIsHonoured)
 {
   TestServer server(echo);
   Peer peer(server.address());
-  EXPECT_EQ(peer.ask("GET / HTTP/1.1\r\nconnection: close\r\n\r\n")->status, 200);
+  EXPECT_EQ(peer.ask("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")->status, 200);
   EXPECT_TRUE(peer.is_closed());
   Peer old(server.address());
   EXPECT_EQ(old.ask("GET / HTTP/1.0\r\n\r\n")->status, 200);
@@ -289,7 +378,7 @@ TEST(Server, ExpectedContinueIsSent)
 {
   TestServer server(echo);
   Peer peer(server.address());
-  peer.send("POST /echo HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
+  peer.send("POST /echo HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
   ASSERT_TRUE(peer.receive());
   EXPECT_EQ(peer.buffered(), "HTTP/1.1 100 Continue\r\n\r\n");
   peer.read_answer(true);

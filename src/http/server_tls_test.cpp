@@ -11,7 +11,7 @@ namespace concordat::http::test
 {
 namespace
 {
-const std::string get = "GET / HTTP/1.1\r\n\r\n";
+const std::string get = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 TEST(ServerTls, OlderVersionsAreRefused)
 {
@@ -114,21 +114,34 @@ TEST(ServerTls, KeyUpdatesAreFollowed)
   }
 }
 
-TEST(ServerTls, PlainHttpGetsNoAnswer)
+TEST(ServerTls, PlainHttpIsToldToUseHttps)
 {
   TestServer server(echo);
-  const int plain = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  const auto address = server.address();
-  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::connect(plain, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  ASSERT_GT(::send(plain, get.data(), get.size(), MSG_NOSIGNAL), 0);
-  char piece[100] = {};
-  const auto size = ::recv(plain, piece, sizeof piece, 0);
-  EXPECT_FALSE(size > 0 && std::string_view(piece, static_cast<std::size_t>(size)).starts_with("HTTP/"));
-  ::close(plain);
+  for (const std::size_t first : {get.size(), std::size_t{1}})
+  {
+    RawPeer plain(server.address());
+    ASSERT_TRUE(plain.send(get.substr(0, first)));
+    plain.send(get.substr(first));
+    const auto said = plain.read_to_the_end();
+    ASSERT_TRUE(said);
+    EXPECT_TRUE(said->starts_with("HTTP/1.1 400 Bad Request\r\n")) << *said;
+    EXPECT_NE(said->find("https://"), std::string::npos) << *said;
+    EXPECT_TRUE(said->ends_with("\n")) << *said;
+  }
+  EXPECT_EQ(Peer(server.address()).ask(get)->status, 200);
+}
+
+TEST(ServerTls, WhatIsNeitherTlsNorHttpGetsNoHttp)
+{
+  TestServer server(echo);
+  for (const auto* bytes : {"\x16\x03\x01GET / HTTP/1.1\r\n\r\n", "\x80garbage", "lower case text"})
+  {
+    RawPeer other(server.address());
+    ASSERT_TRUE(other.send(bytes));
+    other.finish();
+    const auto said = other.read_to_the_end();
+    EXPECT_TRUE(!said || !said->starts_with("HTTP/")) << *said;
+  }
 }
 
 TEST(ServerTls, IdentityIsChangedForNewConnections)

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace concordat::http::test
 {
@@ -39,6 +40,83 @@ struct Answer
   std::string body;
 };
 
+/// A connection to the server under test, whose calls wait ten seconds at most.
+inline int connect_to(const std::string& address, int receive_buffer = 0, in_addr_t from = INADDR_LOOPBACK)
+{
+  const int made = ::socket(AF_INET, SOCK_STREAM, 0);
+  const timeval limit{10, 0};
+  const int on = 1;
+  ::setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  ::setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (receive_buffer > 0)
+    ::setsockopt(made, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  own.sin_addr.s_addr = htonl(from);
+  CHECK(::bind(made, reinterpret_cast<sockaddr*>(&own), sizeof own) == 0, "all of 127/8 is this machine");
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CHECK(::connect(made, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0, "the server under test listens");
+  return made;
+}
+
+/// A client without TLS.
+class RawPeer
+{
+public:
+  /// @param from  of 127/8, in the machine's byte order
+  explicit RawPeer(const std::string& address, in_addr_t from = INADDR_LOOPBACK) : socket_(connect_to(address, 0, from))
+  {
+  }
+  RawPeer(RawPeer&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
+  RawPeer& operator=(RawPeer&&) = delete;
+  ~RawPeer()
+  {
+    if (socket_ >= 0)
+      ::close(socket_);
+  }
+
+  bool send(std::string_view bytes)
+  {
+    return bytes.empty() ||
+           ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  }
+  int socket() const
+  {
+    return socket_;
+  }
+  void finish()
+  {
+    ::shutdown(socket_, SHUT_WR);
+  }
+  bool is_open() const
+  {
+    char byte = 0;
+    return ::recv(socket_, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  }
+  /// @return nothing if the server does not end the connection within ten seconds of its last byte
+  std::optional<std::string> read_to_the_end()
+  {
+    std::string all;
+    char piece[4096];
+    while (true)
+    {
+      const auto size = ::recv(socket_, piece, sizeof piece, 0);
+      if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return std::nullopt;
+      if (size <= 0)
+        return all;
+      all.append(piece, static_cast<std::size_t>(size));
+    }
+  }
+
+private:
+  int socket_;
+};
+
 /// A client that sends bytes as they are, blocking, and shares no code with the server.
 class Peer
 {
@@ -46,7 +124,7 @@ public:
   explicit Peer(const std::string& address, const PeerOptions& options = {})
       : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free)
   {
-    open(address, options.receive_buffer);
+    socket_ = connect_to(address, options.receive_buffer);
     SSL_CTX_set_min_proto_version(context_.get(), options.min_version);
     SSL_CTX_set_max_proto_version(context_.get(), options.max_version);
     if (options.min_version < TLS1_2_VERSION)
@@ -157,24 +235,6 @@ public:
   }
 
 private:
-  void open(const std::string& address, int receive_buffer)
-  {
-    socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    const timeval limit{10, 0};
-    const int on = 1;
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (receive_buffer > 0)
-      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int result = ::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to);
-    CHECK(result == 0, "the server under test listens");
-  }
-
   static Answer parse_head(const std::string& head)
   {
     Answer answer;

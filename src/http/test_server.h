@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -21,7 +22,9 @@ namespace concordat::http::test
 class TestServer
 {
 public:
-  explicit TestServer(ExchangeHandler handler, const Limits& limits = {}, unsigned threads = 2)
+  explicit TestServer(
+      ExchangeHandler handler, const Limits& limits = {}, unsigned threads = 2,
+      std::function<bool(std::string_view)> is_known = nullptr)
       : identity(make_identity())
   {
     // Writing to a peer that has gone is an error value in the server, but a signal in the test's own client.
@@ -29,6 +32,7 @@ public:
     Server::Options options;
     options.interfaces.push_back({"main", "127.0.0.1:0", limits});
     options.threads = threads;
+    options.is_known = std::move(is_known);
     auto started = Server::start(options, std::move(handler));
     EXPECT_TRUE(started.has_value()) << (started ? "" : started.error().describe());
     server = std::move(*started);

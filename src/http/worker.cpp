@@ -1,8 +1,9 @@
 #include "http/worker.h"
 
 #include "base/check.h"
-#include "base/log.h"
+#include "base/thread.h"
 #include "http/connection.h"
+#include "http/exchange.h"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -11,8 +12,9 @@
 
 namespace concordat::http
 {
-Worker::Worker(const ExchangeHandler& handler, std::chrono::milliseconds tick)
+Worker::Worker(const ExchangeHandler& handler, std::chrono::milliseconds tick, base::Executor& streams)
     : handler_(handler),
+      streams_(streams),
       tick_length_(tick),
       mailbox_(std::make_shared<Mailbox>([this] { boost::asio::post(io_, [this] { deliver(); }); }))
 {
@@ -23,10 +25,11 @@ Worker::~Worker()
   CHECK(!thread_.joinable(), "the server stops its workers before it lets them go");
 }
 
-void Worker::start()
+void Worker::start(const std::string& name)
 {
   tick();
-  thread_ = std::thread(
+  thread_ = base::start_thread(
+      name,
       [this]
       {
         const auto guard = boost::asio::make_work_guard(io_);
@@ -51,16 +54,17 @@ void Worker::stop()
   }
 }
 
-void Worker::adopt(Socket socket, SessionSlot slot)
+void Worker::adopt(Accepted accepted)
 {
   boost::asio::post(
       io_,
-      [this, socket = std::move(socket), slot = std::move(slot)]() mutable
+      [this, accepted = std::move(accepted)]() mutable
       {
-        const auto identity = slot.shared_interface()->identity();
-        if (!identity)
+        const auto identity = accepted.slot.shared_interface()->identity();
+        // Others may have crowded it out on its way here.
+        if (!identity || accepted.handshake.is_evicted())
           return;
-        const auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(slot), identity);
+        const auto connection = std::make_shared<Connection>(*this, std::move(accepted), identity);
         connections_.emplace(connection->id(), connection);
         connection->start();
       });
@@ -84,16 +88,28 @@ void Worker::send_soon(std::shared_ptr<Connection> connection)
         });
 }
 
+std::optional<Mailbox::Answer> Worker::call_handler(std::shared_ptr<PendingExchange> exchange)
+{
+  handling_.store(true, std::memory_order_relaxed);
+  auto answer = PendingExchange::run(handler_, std::move(exchange));
+  handling_.store(false, std::memory_order_relaxed);
+  return answer;
+}
+
 void Worker::deliver()
 {
-  for (auto& answer : mailbox_->take())
+  auto content = mailbox_->take();
+  const auto find = [this](std::uint64_t id)
   {
-    const auto found = connections_.find(answer.connection);
-    if (found == connections_.end())
-      continue;
-    const auto connection = found->second;
-    connection->answer(std::move(answer));
-  }
+    const auto found = connections_.find(id);
+    return found != connections_.end() ? found->second : nullptr;
+  };
+  for (auto& answer : content.answers)
+    if (const auto connection = find(answer.connection))
+      connection->answer(std::move(answer));
+  for (const auto id : content.nudged)
+    if (const auto connection = find(id))
+      connection->nudge();
 }
 
 void Worker::tick()

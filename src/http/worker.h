@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/worker_pool.h"
+#include "http/accepted.h"
 #include "http/interface_state.h"
 #include "http/mailbox.h"
 #include "http/server.h"
@@ -8,8 +10,11 @@
 #include <boost/asio/io_context.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -18,23 +23,34 @@
 namespace concordat::http
 {
 class Connection;
+class PendingExchange;
 
 /// One I/O thread and the connections that live on it. A connection is touched by its thread only.
 class Worker
 {
 public:
   /// @param tick  how often the time limits of connections are looked at
-  Worker(const ExchangeHandler& handler, std::chrono::milliseconds tick);
+  /// @param streams  asks the sources of streamed answers; outlives the worker
+  Worker(const ExchangeHandler& handler, std::chrono::milliseconds tick, base::Executor& streams);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  void start();
+  void start(const std::string& name);
   /// From any other thread: closes the connections, ends the thread and waits for it.
   void stop();
   /// From any thread.
-  /// @param socket  of this worker's `io`
-  void adopt(Socket socket, SessionSlot slot);
+  void adopt(Accepted accepted);
+  /// From any thread.
+  const std::shared_ptr<Mailbox>& mailbox() const
+  {
+    return mailbox_;
+  }
+  /// From any thread: a handler runs on this one, and nobody knows how long.
+  bool is_handling() const
+  {
+    return handling_.load(std::memory_order_relaxed);
+  }
 
   boost::asio::io_context& io()
   {
@@ -42,13 +58,10 @@ public:
   }
 
   // The rest is for connections, on the thread.
-  const ExchangeHandler& handler() const
+  std::optional<Mailbox::Answer> call_handler(std::shared_ptr<PendingExchange> exchange);
+  base::Executor& streams()
   {
-    return handler_;
-  }
-  const std::shared_ptr<Mailbox>& mailbox() const
-  {
-    return mailbox_;
+    return streams_;
   }
   void forget(std::uint64_t connection);
   /// Has the connection send what it has, after everything that can be done now for this and other connections:
@@ -65,6 +78,8 @@ private:
   void tick();
 
   const ExchangeHandler& handler_;
+  base::Executor& streams_;
+  std::atomic<bool> handling_{false};
   const std::chrono::milliseconds tick_length_;
   boost::asio::io_context io_{1};
   Timer timer_{io_};

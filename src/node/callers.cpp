@@ -181,6 +181,17 @@ std::optional<Caller> Client::authenticate(
   return caller;
 }
 
+bool is_known_caller(std::string_view certificate_der, const kv::Snapshot& committed)
+{
+  const auto certificate = crypto::Certificate::from_der(certificate_der);
+  if (!certificate)
+    return false;
+  kv::SnapshotTransaction state(committed);
+  const auto id = certificate->id();
+  return state.has(tables::member_certs, id) || state.has(tables::user_certs, id) ||
+         state.has(tables::node_info, certificate->public_key().id());
+}
+
 std::shared_ptr<Client> client_of(http::Session& session)
 {
   if (!session.handler_data)

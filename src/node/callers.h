@@ -76,6 +76,10 @@ private:
   Record record_ GUARDED_BY(mutex_); ///< parsed last; known again by its text
 };
 
+/// Whether the tables know the owner of a certificate as a member, a user or a node, valid or not. Any thread may call.
+/// @param certificate_der  any bytes
+bool is_known_caller(std::string_view certificate_der, const kv::Snapshot& committed);
+
 /// The client of a connection, made at its first request. To be called where the session may be touched, on the
 /// connection's thread.
 std::shared_ptr<Client> client_of(http::Session& session);

@@ -89,6 +89,23 @@ TEST_F(Callers, TheFirstPolicyThatPassesWins)
   EXPECT_EQ(ask(client, {}), "no_auth null");
 }
 
+TEST_F(Callers, AreKnownWhenATableNamesThem)
+{
+  const auto stranger = test::certificate("stranger");
+  const auto node = test::certificate("node");
+  const auto is_known = [&](std::string_view der) { return is_known_caller(der, tables.committed()); };
+  EXPECT_TRUE(is_known(member.der()));
+  EXPECT_TRUE(is_known(user.der()));
+  EXPECT_FALSE(is_known(stranger.der()));
+  EXPECT_FALSE(is_known(node.der()));
+  tables.put(tables::node_info, node.public_key().id(), "{}");
+  EXPECT_TRUE(is_known(node.der()));
+  tables.remove(tables::member_certs, member.id());
+  EXPECT_FALSE(is_known(member.der()));
+  EXPECT_FALSE(is_known(""));
+  EXPECT_FALSE(is_known("not a certificate"));
+}
+
 TEST_F(Callers, WhoHasNoCertificateOrAnUnreadableOneIsToldSo)
 {
   Client nobody("");

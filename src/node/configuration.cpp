@@ -113,10 +113,33 @@ Result<void> check_addresses(const std::vector<RpcInterface>& interfaces)
   return {};
 }
 
-Result<void>
-read_interfaces(const json::object& network, std::optional<std::chrono::milliseconds> idle_timeout, Configuration& out)
+/// How long clients are waited for, and how much of them is held meanwhile.
+void read_http(Section http, http::Limits& limits, std::uint64_t& open_files_kept_back)
+{
+  const auto read_time = [&](std::string_view name, std::uint64_t& out)
+  {
+    std::chrono::milliseconds time(out);
+    http.read_duration(name, time);
+    out = static_cast<std::uint64_t>(time.count());
+  };
+  read_time("handshake_timeout", limits.handshake_timeout_ms);
+  read_time("request_timeout", limits.request_timeout_ms);
+  read_time("answer_timeout", limits.answer_timeout_ms);
+  http.read_size("min_answer_rate", limits.min_answer_rate);
+  read_time("answer_rate_period", limits.answer_rate_period_ms);
+  http.read_count("max_handshakes", limits.max_handshakes);
+  http.read_count("max_known_sessions", limits.max_known_sessions);
+  http.read_size("max_unfinished_requests", limits.max_unfinished_requests);
+  http.read_size("max_waiting_answers", limits.max_waiting_answers);
+  http.read_count("open_files_kept_back", open_files_kept_back);
+}
+
+Result<void> read_interfaces(
+    const json::object& network, std::optional<std::chrono::milliseconds> idle_timeout, Section clients,
+    Configuration& out)
 {
   http::Limits defaults;
+  read_http(clients, defaults, out.open_files_kept_back);
   if (idle_timeout)
     defaults.idle_timeout_ms = static_cast<std::uint64_t>(idle_timeout->count());
 
@@ -239,7 +262,7 @@ Result<Configuration> parse_configuration(std::string_view text)
   const auto& network = file.find("network")->get_object();
   if (file.find("idle_connection_timeout"))
     file.read_duration("idle_connection_timeout", idle_timeout.emplace());
-  if (auto read = read_interfaces(network, idle_timeout, out); !read)
+  if (auto read = read_interfaces(network, idle_timeout, file.section("concordat").section("http"), out); !read)
     return std::unexpected(read.error());
   out.node_to_node_interface = network.at("node_to_node_interface").get_object();
 

@@ -88,6 +88,7 @@ struct Configuration
   base::LogFormat log_format = base::LogFormat::text;
   std::uint64_t max_uncommitted = 10'000;
   unsigned worker_threads = 0;
+  std::uint64_t open_files_kept_back = 0; ///< from connections; 0: as the server thinks fit
 
   base::Path node_certificate_file = "nodecert.pem";
   base::Path pid_file = "node.pid";

@@ -222,6 +222,17 @@ const Rule& configuration_rule()
                                           {"max_waiting_size", Kind::size},
                                           {"deadline", Kind::duration},
                                           {"inline_body_size", Kind::size}}),
+                         object(
+                             "http", {{"handshake_timeout", Kind::duration},
+                                      {"request_timeout", Kind::duration},
+                                      {"answer_timeout", Kind::duration},
+                                      {"min_answer_rate", Kind::size},
+                                      {"answer_rate_period", Kind::duration},
+                                      count("max_handshakes", 1, 1'000'000),
+                                      count("max_known_sessions", 0, 1'000'000),
+                                      {"max_unfinished_requests", Kind::size},
+                                      {"max_waiting_answers", Kind::size},
+                                      count("open_files_kept_back", 0, 1'000'000)}),
                          {"application", Kind::anything}})});
   return rule;
 }

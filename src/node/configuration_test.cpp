@@ -268,6 +268,30 @@ TEST(Configuration, AcceptsAndIgnoresTheEnclaveSectionOfOlderFiles)
   EXPECT_EQ(refusal(with("enclave", json::object{{"platform", "SNP"}, {"anything", 1}})), "accepted");
 }
 
+TEST(Configuration, ReadsHowLongClientsAreWaitedFor)
+{
+  const json::object http{{"handshake_timeout", "1s"},      {"request_timeout", "2s"},
+                          {"answer_timeout", "3s"},         {"min_answer_rate", "4KB"},
+                          {"answer_rate_period", "1500us"}, {"max_handshakes", 6},
+                          {"max_known_sessions", 7},        {"max_unfinished_requests", "8MB"},
+                          {"max_waiting_answers", "9MB"},   {"open_files_kept_back", 10}};
+  const auto parsed = parse_configuration(json::serialize(with("concordat.http", http)));
+  ASSERT_TRUE(parsed) << parsed.error().describe();
+  const auto& limits = parsed->interfaces[0].listen.limits;
+  EXPECT_EQ(limits.handshake_timeout_ms, 1000U);
+  EXPECT_EQ(limits.request_timeout_ms, 2000U);
+  EXPECT_EQ(limits.answer_timeout_ms, 3000U);
+  EXPECT_EQ(limits.min_answer_rate, 4096U);
+  EXPECT_EQ(limits.answer_rate_period_ms, 2U) << "a part of a millisecond is not 'never'";
+  EXPECT_EQ(limits.max_handshakes, 6U);
+  EXPECT_EQ(limits.max_known_sessions, 7U);
+  EXPECT_EQ(limits.max_unfinished_requests, std::uint64_t{8} << 20);
+  EXPECT_EQ(limits.max_waiting_answers, std::uint64_t{9} << 20);
+  EXPECT_EQ(parsed->open_files_kept_back, 10U);
+  const auto said = refusal(with("concordat.http.request_timeout", 60));
+  EXPECT_NE(said.find("concordat.http.request_timeout"), std::string::npos) << said;
+}
+
 TEST(Configuration, SurvivesWhatIsNotJson)
 {
   for (const auto* const text : {"", "{", "[]", "null", "3", "\xff\xfe", "{\"network\":{}}x"})

@@ -1,6 +1,7 @@
 #include "node/node.h"
 
 #include "base/check.h"
+#include "node/callers.h"
 
 namespace concordat::node
 {
@@ -82,6 +83,8 @@ Result<void> Node::bind()
   options.threads = configuration_.worker_threads;
   for (const auto& interface : configuration_.interfaces)
     options.interfaces.push_back(interface.listen);
+  options.descriptors_kept_back = configuration_.open_files_kept_back;
+  options.is_known = [this](std::string_view certificate) { return is_known_caller(certificate, store_.committed()); };
   auto server = http::Server::start(
       options,
       [this](const std::shared_ptr<http::Exchange>& exchange)

@@ -78,7 +78,7 @@ def test_clients_that_stop_in_the_middle_of_a_request_hold_nobody_up(service):
     with all_closed([service.client().connect() for _ in range(50)]) as streams:
         for index, stream in enumerate(streams):
             stream.sendall(GET[:1 + index % (len(GET) - 2)] if index % 2 else
-                           b"POST /app/ingest HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n" + b"x" * index * 1000)
+                           b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n" + b"x" * index * 1000)
         insist_served(service)
 
 
@@ -156,18 +156,18 @@ def test_garbage_of_all_kinds_is_survived(service, seed):
                 else:
                     stream.close()
                     stream = service.client().connect()
-                    stream.sendall(random_bytes.choice([b"", GET[:20], b"POST /app/ingest HTTP/1.1\r\n"]) + data)
+                    stream.sendall(random_bytes.choice([b"", GET[:20], b"POST /app/ingest HTTP/1.1\r\nhost: x\r\n"]) + data)
                     stream.close()
     insist_served(service)
 
 
 def test_too_much_of_everything_is_refused_and_survived(service):
     """All but the last, empty lines before a request: those may go on, at no cost to anybody else."""
-    endless = [b"GET /" + b"a" * (4 << 20), b"GET / HTTP/1.1\r\n" + b"x-header: v\r\n" * 300_000,
-               b"GET / HTTP/1.1\r\nx-long: " + b"v" * (4 << 20),
-               b"POST /app/ingest HTTP/1.1\r\ncontent-length: 9000000000000000000\r\n\r\n" + b"x" * (4 << 20),
-               b"POST /app/ingest HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_200_000,
-               b"POST /app/ingest HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;" + b"e" * (4 << 20)]
+    endless = [b"GET /" + b"a" * (4 << 20), b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-header: v\r\n" * 300_000,
+               b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"v" * (4 << 20),
+               b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000000000000000\r\n\r\n" + b"x" * (4 << 20),
+               b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_200_000,
+               b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;" + b"e" * (4 << 20)]
     for data in endless:
         answers, closed = service.client(timeout=30).raw(data)
         assert closed and all(400 <= answer.status < 500 for answer in answers), (data[:40], answers)

@@ -1,8 +1,10 @@
 """HTTP/1.1 and TLS as a client meets them: limits, malformed requests, connections, protocol versions."""
+import gzip
 import socket
 import ssl
 import uuid
 import warnings
+import zlib
 
 import pytest
 from cryptography import x509
@@ -87,7 +89,7 @@ def test_refusals_are_counted_by_kind(small):
         return small.client().get("/node/metrics").json()["sessions"]["interfaces"]["main"]["errors"]
     before = errors()
     small.client().raw(GET + b"x-long: " + b"v" * 2 * KIB + b"\r\n\r\n")
-    small.client().raw(b"POST /app/ingest HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % MIB)
+    small.client().raw(b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % MIB)
     small.client().raw(b"NONSENSE\r\n\r\n")
     after = errors()
     assert {name: after[name] - before[name] for name in after} == {
@@ -97,15 +99,15 @@ def test_refusals_are_counted_by_kind(small):
 # --- what is not HTTP
 
 MALFORMED = [
-    b"NONSENSE\r\n\r\n", b"GET\r\n\r\n", b"\x00\x01\x02\x03\r\n\r\n", b"FOO /app/commit HTTP/1.1\r\n\r\n",
-    b"GET /app/commit HTTP/9\r\n\r\n", b"get /app/commit HTTP/1.1\r\n\r\n", b"GET /app/commit and more HTTP/1.1\r\n\r\n",
-    b"GET /app/comm\xff HTTP/1.1\r\n\r\n", b"GET /app/commit HTTP/1.1\r\nno colon here\r\n\r\n",
-    b"GET /app/commit HTTP/1.1\nhost: x\n\n", b"GET /app/commit HTTP/1.1\r\nx-a: a\x00b\r\n\r\n",
-    b"POST /app/ingest HTTP/1.1\r\ncontent-length: abc\r\n\r\n", b"POST /app/ingest HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-    b"POST /app/ingest HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
-    b"POST /app/ingest HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"POST /app/ingest HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
-    b"POST /app/ingest HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+    b"NONSENSE\r\n\r\n", b"GET\r\n\r\n", b"\x00\x01\x02\x03\r\n\r\n", b"FOO /app/commit HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"GET /app/commit HTTP/9\r\n\r\n", b"get /app/commit HTTP/1.1\r\nhost: x\r\n\r\n", b"GET /app/commit and more HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"GET /app/comm\xff HTTP/1.1\r\nhost: x\r\n\r\n", b"GET /app/commit HTTP/1.1\r\nhost: x\r\nno colon here\r\n\r\n",
+    b"GET /app/commit HTTP/1.1\nhost: x\n\n", b"GET /app/commit HTTP/1.1\r\nhost: x\r\nx-a: a\x00b\r\n\r\n",
+    b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: abc\r\n\r\n", b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+    b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
+    b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
+    b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01" + b"A" * 200 + b"\r\n\r\n"]
 
 
@@ -174,11 +176,67 @@ def test_chunks_of_a_body_are_joined(service):
 
 
 @pytest.mark.parametrize("head", [
-    b"GET /app/commit HTTP/1.1\r\n\r\n", b"GET /app/commit HTTP/1.0\r\n\r\n", b"\r\n\r\nGET /app/commit HTTP/1.1\r\n\r\n",
+    GET + b"\r\n", b"GET /app/commit HTTP/1.0\r\n\r\n", b"\r\n\r\n" + GET + b"\r\n",
+    b"GET https://x/app/commit HTTP/1.1\r\nhost: x\r\n\r\n", b"GET /app/commit HTTP/1.1\r\nhost:\r\n\r\n",
+    b"GET /app/commit HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
     GET + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n", GET + b"connection: close\r\n\r\n",
     GET + b"x-twice: 1\r\nx-twice: 2\r\n\r\n"])
 def test_unusual_requests_that_are_answered(service, head):
     assert one(service, head)[0].status == 200
+
+
+@pytest.mark.parametrize("hosts", [b"", b"host: x\r\nhost: x\r\n", b"host: x\r\nHost: y\r\n", b"host: a b\r\n",
+                                   b"host: http://x/\r\n"])
+def test_no_host_two_hosts_and_what_is_no_host_are_refused_with_a_sentence(service, hosts):
+    answer, closed = one(service, b"GET /app/commit HTTP/1.1\r\n" + hosts + b"\r\n")
+    assert answer.status == 400 and b"'host' header" in answer.body and closed
+
+
+def test_head_has_the_headers_of_get_without_the_body(service):
+    for path in ("/node/network", "/app/commit", "/node/version"):
+        get = service.client().get(path)
+        head = service.client().request("HEAD", path)
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-length"] == get.headers["content-length"], path
+    assert service.client().request("HEAD", "/node/ready/app").status == 204
+    member = service.member(0)
+    assert member.ingest({"lei": uuid.uuid4().hex, "nace": "V"}).status == 200
+    with member.session() as session:
+        assert session.request("HEAD", "/app/report").status == 200, "streamed by GET"
+        assert session.get("/app/report").status == 200, "the connection is in step"
+
+
+def test_options_of_the_whole_server(service):
+    answer, _ = one(service, b"OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert answer.status == 204 and "GET" in answer.headers["allow"]
+
+
+# --- compressed bodies
+
+@pytest.mark.parametrize("coding, compress", [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_compressed_body_is_decoded(service, coding, compress):
+    lei = uuid.uuid4().hex
+    member = service.member(0)
+    rows = f"lei,nace\n{lei},K.64.19\n".encode()
+    answer = member.post("/app/csv/ingest", compress(rows), {"content-type": "text/csv", "content-encoding": coding})
+    assert answer.status == 200, answer
+    assert member.get(f"/app/report/{lei}").json()["content"]["nace"] == "K.64.19"
+
+
+def test_a_content_encoding_that_is_not_understood_is_named(service):
+    answer = service.member(0).post("/app/csv/ingest", b"x", {"content-encoding": "br"})
+    assert (answer.status, answer.code) == (415, "UnsupportedContentType") and b"'br'" in answer.body
+    assert "gzip" in answer.headers["accept-encoding"]
+
+
+def test_a_compressed_body_is_held_to_the_limits(limited):
+    node, body, _, _ = limited
+    member = node.member(0)
+    gzipped = {"content-encoding": "gzip"}
+    assert member.post("/app/ingest", gzip.compress(b" " * body + b"[]"), gzipped).status == 413
+    assert member.post("/app/ingest", gzip.compress(b" " * (body - 2) + b"[]"), gzipped).status in (200, 400)
+    assert member.post("/app/ingest", b"not gzip", gzipped).status == 400
+    assert member.post("/app/ingest", gzip.compress(b"[]")[:-1], gzipped).status == 400
 
 
 def test_an_idle_connection_is_closed(make_node):
@@ -268,14 +326,12 @@ def test_the_certificate_is_issued_by_the_service_and_names_the_address(service)
     assert "127.0.0.1" in [str(name.value) for name in names]
 
 
-def test_plain_http_gets_no_answer(service):
+def test_plain_http_is_told_to_use_https(service):
     client = service.client()
     with socket.create_connection((client.host, client.port), timeout=10) as stream:
         stream.sendall(GET + b"\r\n")
-        try:
-            assert not stream.recv(1000).startswith(b"HTTP/")
-        except ConnectionError:
-            pass
+        answers, closed = read_answers(stream)
+    assert answers[0].status == 400 and b"https://" in answers[0].body and closed
 
 
 @pytest.mark.parametrize("curve", ["secp256r1", "secp384r1", "secp521r1"])
