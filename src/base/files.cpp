@@ -108,6 +108,24 @@ private:
   Path path_;
 };
 
+/// Where a path leads in the end; the file that a link names need not exist yet.
+Result<Path> followed(const Path& path)
+{
+  constexpr int most_links = 40; // as the kernel's
+  std::filesystem::path at(path);
+  for (int links = 0; links < most_links; ++links)
+  {
+    std::error_code error;
+    if (!std::filesystem::is_symlink(std::filesystem::symlink_status(at, error)))
+      return at.string();
+    const auto target = std::filesystem::read_symlink(at, error);
+    if (error)
+      return failed("cannot follow the link", at.string(), error.value());
+    at = target.is_absolute() ? target : at.parent_path() / target;
+  }
+  return failed("cannot follow the link", path, ELOOP);
+}
+
 /// The lock is of the open descriptor: closing it gives it back.
 class RealDirectoryLock : public DirectoryLock
 {
@@ -230,6 +248,35 @@ Result<void> RealFileSystem::sync_directory(const Path& directory)
   ::close(descriptor);
   if (outcome != 0)
     return failed("cannot sync the directory", directory, number);
+  return {};
+}
+
+Result<void> RealFileSystem::replace(const Path& path, std::string_view content)
+{
+  const auto target = followed(path);
+  if (!target)
+    return std::unexpected(target.error());
+  struct stat status = {};
+  if (::stat(target->c_str(), &status) != 0)
+    return FileSystem::replace(*target, content);
+  if (S_ISCHR(status.st_mode))
+  {
+    const int descriptor =
+        retried([&] { return ::open(target->c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); });
+    if (descriptor < 0)
+      return failed("cannot open", path, errno);
+    const auto count = retried([&] { return ::write(descriptor, content.data(), content.size()); });
+    const int number = count < 0 ? errno : EIO;
+    ::close(descriptor);
+    return count == static_cast<ssize_t>(content.size()) ? Result<void>{} : failed("cannot write", path, number);
+  }
+  if (!S_ISREG(status.st_mode))
+    return fail(ErrorCode::invalid, "cannot replace '" + path + "': it is " + kind_of(status.st_mode) + ", not a file");
+  if (auto replaced = FileSystem::replace(*target, content); !replaced)
+    return replaced;
+  // Who could read the file before still can.
+  if ((status.st_mode & 0777) != 0600 && ::chmod(target->c_str(), status.st_mode & 07777) != 0)
+    return failed("cannot set the mode of", path, errno);
   return {};
 }
 

@@ -65,7 +65,7 @@ public:
   Result<std::string> read(const Path& path, std::uint64_t limit = std::uint64_t{1} << 30);
   /// Writes a file so that after a crash either the old or the new content is there, whole:
   /// a temporary file beside it, sync, rename, sync of the directory. The mode of a new file is 0600.
-  Result<void> replace(const Path& path, std::string_view content);
+  virtual Result<void> replace(const Path& path, std::string_view content);
 };
 
 /// The disk of the machine. Files are created with mode 0600, directories with 0700.
@@ -81,6 +81,9 @@ public:
   Result<void> remove(const Path& path) override;
   Result<void> make_directory(const Path& path) override;
   Result<void> sync_directory(const Path& directory) override;
+  /// Follows a link, which stays, and keeps the mode of the file. What is not a regular file is never replaced: a
+  /// character device is written to, anything else refused.
+  Result<void> replace(const Path& path, std::string_view content) override;
   Result<std::unique_ptr<DirectoryLock>> lock_directory(const Path& directory) override;
 };
 

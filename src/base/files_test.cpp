@@ -71,6 +71,49 @@ TEST_F(RealFiles, ADeviceIsRefusedAlsoThroughALink)
   }
 }
 
+TEST_F(RealFiles, ALinkIsFollowedWhenItsFileIsReplacedAndStays)
+{
+  ASSERT_TRUE(files.replace(at("file"), "old"));
+  ASSERT_EQ(::symlink("file", at("link").c_str()), 0);
+  ASSERT_EQ(::symlink("missing", at("link_to_missing").c_str()), 0);
+  EXPECT_TRUE(files.replace(at("link"), "new"));
+  EXPECT_TRUE(files.replace(at("link_to_missing"), "made"));
+  EXPECT_TRUE(std::filesystem::is_symlink(at("link")));
+  EXPECT_EQ(files.read(at("file")).value(), "new");
+  EXPECT_EQ(files.read(at("missing")).value(), "made");
+}
+
+TEST_F(RealFiles, LinksInACircleAreAnErrorAndNotFollowedForEver)
+{
+  ASSERT_EQ(::symlink("b", at("a").c_str()), 0);
+  ASSERT_EQ(::symlink("a", at("b").c_str()), 0);
+  EXPECT_FALSE(files.replace(at("a"), "content"));
+}
+
+TEST_F(RealFiles, OnlyAFileIsReplaced)
+{
+  ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+  ASSERT_TRUE(files.make_directory(at("inner")));
+  EXPECT_FALSE(files.replace(at("pipe"), "content"));
+  EXPECT_FALSE(files.replace(at("inner"), "content"));
+  EXPECT_TRUE(std::filesystem::is_fifo(at("pipe")));
+}
+
+TEST_F(RealFiles, ADeviceIsWrittenToAndStays)
+{
+  ASSERT_EQ(::symlink("/dev/null", at("link").c_str()), 0);
+  EXPECT_TRUE(files.replace(at("link"), "content"));
+  EXPECT_TRUE(std::filesystem::is_character_file(at("link")));
+}
+
+TEST_F(RealFiles, AReplacedFileKeepsItsMode)
+{
+  ASSERT_TRUE(files.replace(at("file"), "old"));
+  ASSERT_EQ(::chmod(at("file").c_str(), 0644), 0);
+  EXPECT_TRUE(files.replace(at("file"), "new"));
+  EXPECT_EQ(std::filesystem::status(at("file")).permissions(), std::filesystem::perms(0644));
+}
+
 TEST_F(RealFiles, ADirectoryIsRefused)
 {
   ASSERT_TRUE(files.make_directory(at("inner")));

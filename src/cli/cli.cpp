@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <sstream>
 
 namespace concordat::cli
 {
@@ -86,6 +87,9 @@ void add_report(CLI::App& app, Run& run)
   command->add_option("--format", options->format, "table, json or csv")
       ->transform(CLI::CheckedTransformer(std::map<std::string, ReportFormat>{
           {"table", ReportFormat::table}, {"json", ReportFormat::json}, {"csv", ReportFormat::csv}}));
+  command->add_flag(
+      "--raw", options->raw,
+      "In CSV, leave cells as they are that a spreadsheet would run as formulas; a ' marks them");
   add_connection_options(*command, options->connection);
 }
 
@@ -186,9 +190,9 @@ void add_sandbox(CLI::App& app, Run& run)
 
 int report_failure(const Failure& failure, Console& console)
 {
-  console.err << "concordat: " << failure.cause << (failure.cause.ends_with('\n') ? "" : "\n");
+  console.err << "concordat: " << printable_lines(failure.cause) << (failure.cause.ends_with('\n') ? "" : "\n");
   if (!failure.next.empty())
-    console.err << "  " << failure.next << '\n';
+    console.err << "  " << printable_lines(failure.next) << '\n';
   console.err << std::flush;
   return static_cast<int>(failure.exit);
 }
@@ -215,10 +219,17 @@ int run(int argc, const char* const* argv, Console& console)
   }
   catch (const CLI::ParseError& error)
   {
-    return app.exit(error, console.out, console.err) == 0 ? static_cast<int>(Exit::ok) : static_cast<int>(Exit::usage);
+    std::ostringstream out;
+    std::ostringstream err;
+    const int code = app.exit(error, out, err);
+    console.out << out.str() << std::flush;
+    console.err << printable_lines(err.str()) << std::flush;
+    return static_cast<int>(code == 0 ? Exit::ok : Exit::usage);
   }
   const auto outcome = run(console);
   console.out << std::flush;
+  if (!console.out && reader_has_left())
+    return static_cast<int>(Exit::ok);
   if (!outcome)
     return report_failure(outcome.error(), console);
   if (!console.out)

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <sstream>
 
 namespace concordat::cli
@@ -142,5 +144,100 @@ TEST(Connection, ReadsBothFormsOfErrorsAndSurvivesOthers)
   for (const auto* body : {"", "x", "[]", "{}", R"({"error":1})", R"({"error":{"code":1}})"})
     EXPECT_EQ(type(body), "") << body;
   EXPECT_EQ(refused(Response::json("\x1b[2J", 500)).cause.find('\x1b'), std::string::npos);
+}
+
+namespace
+{
+/// Sets a variable of the environment for as long as it lives.
+class Variable
+{
+public:
+  Variable(const char* name, const std::string& value) : name_(name)
+  {
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~Variable()
+  {
+    ::unsetenv(name_);
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+private:
+  const char* name_;
+};
+
+/// A workspace's common/ with a service certificate, and the keys of two members.
+class Identities : public testing::Test
+{
+protected:
+  Identities()
+  {
+    common = workspace.path() + "/common";
+    std::filesystem::create_directory(common);
+    for (const auto* name : {"service", "member0", "member1"})
+      EXPECT_EQ(run_with({"keygen", name, "--directory", common.c_str()}).exit, ok);
+  }
+  Ran report(std::vector<const char*> arguments)
+  {
+    arguments.insert(
+        arguments.begin(), {"report", "--url", "https://127.0.0.1:1", "--workspace", workspace.path().c_str()});
+    return run_with(arguments);
+  }
+
+  test::TemporaryDirectory workspace;
+  std::string common;
+};
+
+TEST_F(Identities, ACertificateWithoutItsKeyIsNamed)
+{
+  const Variable certificate("CONCORDAT_CERT", common + "/member0_cert.pem");
+  const auto ran = report({});
+  EXPECT_EQ(ran.exit, usage);
+  EXPECT_NE(ran.err.find("not its private key"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("member0_cert.pem"), std::string::npos) << ran.err;
+}
+
+TEST_F(Identities, AKeyWithoutItsCertificateIsNamedAlsoBesideAName)
+{
+  const Variable key("CONCORDAT_KEY", common + "/member0_privk.pem");
+  const Variable as("CONCORDAT_AS", "member1");
+  const auto ran = report({});
+  EXPECT_EQ(ran.exit, usage);
+  EXPECT_NE(ran.err.find("no certificate that it belongs to"), std::string::npos) << ran.err;
+}
+
+TEST_F(Identities, TheKeyOfAnotherIsNamed)
+{
+  const auto certificate = common + "/member0_cert.pem";
+  const auto key = common + "/member1_privk.pem";
+  const auto ran = report({"--cert", certificate.c_str(), "--key", key.c_str()});
+  EXPECT_EQ(ran.exit, usage);
+  EXPECT_NE(ran.err.find("is not that of the certificate"), std::string::npos) << ran.err;
+}
+
+TEST_F(Identities, FilesThatAreSwappedAreNamed)
+{
+  const auto certificate = common + "/member0_cert.pem";
+  const auto key = common + "/member0_privk.pem";
+  const auto ran = report({"--cert", key.c_str(), "--key", certificate.c_str()});
+  EXPECT_EQ(ran.exit, usage);
+  EXPECT_NE(ran.err.find("member0_privk.pem is not a certificate"), std::string::npos) << ran.err;
+}
+}
+
+TEST(Cli, WhatIsWrongIsToldWithoutTheControlCharactersThatItHolds)
+{
+  const auto ran = run_with({"report", "--format", "\x1b[2J"});
+  EXPECT_EQ(ran.exit, usage);
+  EXPECT_EQ(ran.err.find('\x1b'), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("\\x1b"), std::string::npos) << ran.err;
+}
+
+TEST(Cli, AFailureIsToldWithoutTheControlCharactersThatItsCauseHolds)
+{
+  const auto ran = run_with({"receipt", "verify", "no\x1b[2Jfile"});
+  EXPECT_EQ(ran.exit, failed);
+  EXPECT_EQ(ran.err.find('\x1b'), std::string::npos) << ran.err;
 }
 }

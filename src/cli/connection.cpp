@@ -3,7 +3,10 @@
 #include "base/encoding.h"
 #include "base/files.h"
 #include "cli/console.h"
+#include "cli/whole_file.h"
+#include "crypto/certificate.h"
 #include "crypto/hash.h"
+#include "crypto/keys.h"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/parse.hpp>
@@ -25,6 +28,37 @@ std::string text_of(const boost::json::object& object, std::string_view key)
 {
   const auto* const value = object.if_contains(boost::json::string_view(key.data(), key.size()));
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+std::unexpected<Failure> half_an_identity(const ConnectionOptions& options)
+{
+  const bool has_key = options.certificate.empty();
+  return refuse(
+      Exit::usage,
+      has_key ? "a private key is given (" + options.key + "), but no certificate that it belongs to"
+              : "a certificate is given (" + options.certificate + "), but not its private key",
+      "give both, as --cert and --key or as CONCORDAT_CERT and CONCORDAT_KEY; or neither, and --as");
+}
+
+/// The two files are what they are said to be, and belong together.
+Outcome check_identity(const ConnectionOptions& options, std::string_view certificate_pem, std::string_view key_pem)
+{
+  const auto certificate = crypto::Certificate::from_pem(certificate_pem);
+  if (!certificate)
+    return refuse(
+        Exit::usage, certificate_file(options) + " is not a certificate: " + certificate.error().describe(),
+        "check --cert, CONCORDAT_CERT or --as");
+  const auto key = crypto::KeyPair::from_pem(key_pem);
+  if (!key)
+    return refuse(
+        Exit::usage, key_file(options) + " is not a private key: " + key.error().describe(),
+        "check --key, CONCORDAT_KEY or --as");
+  if (key->public_key().der() != certificate->public_key().der())
+    return refuse(
+        Exit::usage,
+        "the private key " + key_file(options) + " is not that of the certificate " + certificate_file(options),
+        "give the two files of one caller");
+  return {};
 }
 }
 
@@ -83,8 +117,7 @@ std::string service_certificate_file(const ConnectionOptions& options)
 
 Attempt<std::string> read_file(const std::string& path, const std::string& what)
 {
-  base::RealFileSystem files;
-  auto content = files.read(path, max_pem_size);
+  auto content = read_whole(path, max_pem_size);
   if (!content)
     return refuse(
         Exit::failed, "cannot read " + what + ": " + content.error().describe(),
@@ -106,6 +139,8 @@ Attempt<Connection> connect(ConnectionOptions options, Identity identity)
   connection.url = options.url;
   if (identity == Identity::needed)
   {
+    if (options.certificate.empty() != options.key.empty())
+      return half_an_identity(options);
     if (certificate_file(options).empty())
       return refuse(Exit::usage, "it is not said who calls", "give --as member0 (or user0, …), or --cert and --key");
     auto certificate = read_file(certificate_file(options), "your certificate");
@@ -114,6 +149,8 @@ Attempt<Connection> connect(ConnectionOptions options, Identity identity)
     auto key = read_file(key_file(options), "your private key");
     if (!key)
       return std::unexpected(key.error());
+    if (auto fits = check_identity(options, *certificate, *key); !fits)
+      return std::unexpected(fits.error());
     connection.caller = base::to_hex(base::as_view(crypto::sha256(*certificate)));
     client_options.certificate_pem = std::move(*certificate);
     client_options.private_key_pem = std::move(*key);

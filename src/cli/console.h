@@ -33,8 +33,19 @@ enum class Colour
 /// The text in that colour, where the console shows colours.
 std::string paint(const Console& console, Colour colour, std::string_view text);
 
-/// Text that cannot do anything to a terminal: control characters are written as `\xNN`, bytes that are not UTF-8 too.
+/// Text that cannot do anything to a terminal and hides nothing: control characters, those that change the direction or
+/// cannot be seen, and bytes that are not UTF-8 are written as `\xNN`.
 std::string printable(std::string_view text);
+
+/// The same for several lines, whose ends stay.
+std::string printable_lines(std::string_view text);
+
+/// The same for JSON text, which stays the same JSON: such characters, which stand in strings only, become `\uNNNN`.
+/// @param json  UTF-8
+std::string printable_json(std::string_view json);
+
+/// Whoever read standard output has closed it, as `head` does when it has enough.
+bool reader_has_left();
 
 /// How many columns UTF-8 text takes, one a character.
 std::size_t display_width(std::string_view text);

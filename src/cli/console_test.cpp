@@ -16,6 +16,30 @@ TEST(Printable, LetsNothingThroughThatATerminalWouldObey)
   EXPECT_EQ(printable(std::string_view("\0", 1)), "\\x00");
 }
 
+TEST(Printable, ShowsWhatCannotBeSeenAndWhatTurnsTheDirection)
+{
+  // Soft hyphen, zero width space, right-to-left override and isolate, line separator, byte order mark, a tag.
+  for (const auto* hidden :
+       {"\xc2\xad", "\xe2\x80\x8b", "\xe2\x80\xae", "\xe2\x81\xa7", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xf3\xa0\x81\x81"})
+  {
+    const auto shown = printable("a" + std::string(hidden) + "b");
+    EXPECT_EQ(shown.find(hidden), std::string::npos) << shown;
+    EXPECT_TRUE(shown.starts_with("a\\x") && shown.ends_with("b")) << shown;
+  }
+}
+
+TEST(Printable, KeepsTheEndsOfLinesAndNothingElse)
+{
+  EXPECT_EQ(printable_lines("one\n\x1b[2Jtwo\r\n"), "one\n\\x1b[2Jtwo\\x0d\n");
+  EXPECT_EQ(printable_lines(""), "");
+}
+
+TEST(Printable, LeavesJsonTheSameJson)
+{
+  EXPECT_EQ(printable_json("{\n\t\"a\":\"\xc3\xa9\"}"), "{\n\t\"a\":\"\xc3\xa9\"}");
+  EXPECT_EQ(printable_json("\"\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x81\x81\""), "\"\\u007f\\u009b\\u202e\\udb40\\udc41\"");
+}
+
 TEST(Numbers, AreGroupedByThousands)
 {
   EXPECT_EQ(grouped(0), "0");

@@ -43,14 +43,17 @@ Outcome write_all(const std::vector<NewFile>& new_files, bool force)
     for (const auto& file : new_files)
       if (files.exists(file.path))
         return refuse(Exit::failed, file.path + " exists already", "choose another name, or replace it with --force");
+  using std::filesystem::perms;
+  const auto owner = perms::owner_read | perms::owner_write;
   for (const auto& file : new_files)
   {
+    // A file that is replaced keeps its mode: nobody else may read the new key, not even for a moment.
+    std::error_code error;
+    if (force && file.secret && files.exists(file.path))
+      std::filesystem::permissions(file.path, owner, error);
     const auto written = force ? files.replace(file.path, file.content) : write_new(files, file);
     if (!written)
       return refuse(Exit::failed, "cannot write " + file.path + ": " + written.error().describe());
-    using std::filesystem::perms;
-    const auto owner = perms::owner_read | perms::owner_write;
-    std::error_code error;
     std::filesystem::permissions(
         file.path, file.secret ? owner : owner | perms::group_read | perms::others_read, error);
     if (error)

@@ -1,13 +1,11 @@
 #include "cli/receipt.h"
 
 #include "base/encoding.h"
-#include "base/files.h"
+#include "cli/whole_file.h"
 #include "crypto/certificate.h"
 #include "ledger/receipt.h"
 
 #include <chrono>
-#include <iostream>
-#include <iterator>
 #include <thread>
 
 namespace concordat::cli
@@ -25,15 +23,7 @@ bool is_on_its_way(const Response& response)
 
 Attempt<std::string> read_receipt(const std::string& file)
 {
-  if (file == "-")
-  {
-    std::string text(std::istreambuf_iterator<char>(std::cin), {});
-    if (text.size() > max_receipt_size)
-      return refuse(Exit::failed, "the receipt is larger than 1 MiB");
-    return text;
-  }
-  base::RealFileSystem files;
-  auto text = files.read(file, max_receipt_size);
+  auto text = read_whole(file, max_receipt_size);
   if (!text)
     return refuse(Exit::failed, "cannot read the receipt: " + text.error().describe());
   return std::move(*text);
@@ -74,13 +64,8 @@ Outcome run_receipt_get(const ReceiptOptions& options, Console& console)
     return std::unexpected(std::move(failure));
   }
 
-  if (options.file.empty() || options.file == "-")
-  {
-    console.out << response->body << '\n';
-    return {};
-  }
-  base::RealFileSystem files;
-  if (const auto written = files.replace(options.file, response->body + "\n"); !written)
+  const auto& file = options.file.empty() ? "-" : options.file;
+  if (const auto written = write_whole(file, printable_json(response->body) + "\n", console.out); !written)
     return refuse(Exit::failed, "cannot write the receipt: " + written.error().describe());
   return {};
 }

@@ -89,7 +89,7 @@ Outcome run_report(const ReportOptions& options, Console& console)
   auto connection = connect(options.connection, Identity::needed);
   if (!connection)
     return std::unexpected(connection.error());
-  const auto writer = ReportWriter::make(options.format, console);
+  const auto writer = ReportWriter::make(options.format, options.raw, console);
   return options.key ? report_one(*connection, *options.key, *writer) : report_all(*connection, *writer);
 }
 }

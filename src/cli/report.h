@@ -22,13 +22,15 @@ struct ReportOptions
   ConnectionOptions connection;
   std::optional<std::string> key; ///< one record instead of all
   ReportFormat format = ReportFormat::table;
+  bool raw = false; ///< CSV cells as they are, also those that a spreadsheet would run
 };
 
 /// Writes the records of a report one after the other, in one of the formats. The columns are those of the first.
 class ReportWriter
 {
 public:
-  static std::unique_ptr<ReportWriter> make(ReportFormat format, Console& console);
+  /// @param raw  leaves CSV cells that a spreadsheet would run as they are
+  static std::unique_ptr<ReportWriter> make(ReportFormat format, bool raw, Console& console);
   virtual ~ReportWriter() = default;
   /// @param record JSON object
   /// @return false if it cannot be read as one, or nothing more can be written

@@ -30,11 +30,12 @@ std::vector<std::string> records_of(const std::string& answer, std::size_t piece
   return records;
 }
 
-std::string written(ReportFormat format, const std::vector<std::string>& records)
+std::string
+written(ReportFormat format, const std::vector<std::string>& records, bool raw = false, bool terminal = false)
 {
   std::ostringstream out;
-  Console console{out, out};
-  const auto writer = ReportWriter::make(format, console);
+  Console console{out, out, terminal};
+  const auto writer = ReportWriter::make(format, raw, console);
   for (const auto& record : records)
     EXPECT_TRUE(writer->write(record));
   writer->finish();
@@ -98,13 +99,47 @@ TEST(ReportWriter, RefusesWhatIsNoRecord)
 {
   std::ostringstream out;
   Console console{out, out};
-  EXPECT_FALSE(ReportWriter::make(ReportFormat::table, console)->write("[1]"));
-  EXPECT_FALSE(ReportWriter::make(ReportFormat::csv, console)->write("{"));
+  EXPECT_FALSE(ReportWriter::make(ReportFormat::table, false, console)->write("[1]"));
+  EXPECT_FALSE(ReportWriter::make(ReportFormat::csv, false, console)->write("{"));
 }
 
 TEST(PercentEncoded, LeavesOnlyUnreservedCharacters)
 {
   EXPECT_EQ(percent_encoded("aZ0-._~"), "aZ0-._~");
   EXPECT_EQ(percent_encoded("a/b c%\xc3\xa9?"), "a%2Fb%20c%25%C3%A9%3F");
+}
+
+TEST(ReportWriter, MarksCsvCellsThatASpreadsheetWouldRun)
+{
+  for (const auto* cell : {"=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "-", "\\t=1"})
+  {
+    const auto record = std::string(R"({"lei":")") + cell + R"("})";
+    const auto csv = written(ReportFormat::csv, {record});
+    EXPECT_TRUE(csv.starts_with("lei\n'") || csv.starts_with("lei\n\"'")) << csv;
+    EXPECT_EQ(written(ReportFormat::csv, {record}, true).find('\'' + std::string(cell)), std::string::npos);
+  }
+}
+
+TEST(ReportWriter, LeavesNumbersAndOtherCsvCellsAlone)
+{
+  EXPECT_EQ(
+      written(ReportFormat::csv, {R"({"a":"-5","b":"+3,25","c":-7,"d":"C.10=1","e":""})"}),
+      "a,b,c,d,e\n-5,\"+3,25\",-7,C.10=1,\n");
+}
+
+TEST(ReportWriter, LetsNothingThroughInAnyFormatThatATerminalWouldObey)
+{
+  const std::string record = "{\"lei\":\"\\u001b[2J\xe2\x80\xae\x7f\"}";
+  for (const auto format : {ReportFormat::table, ReportFormat::json, ReportFormat::csv})
+  {
+    const auto text = written(format, {record}, false, true);
+    EXPECT_EQ(text.find_first_of("\x1b\x7f"), std::string::npos) << text;
+    EXPECT_EQ(text.find("\xe2\x80\xae"), std::string::npos) << text;
+  }
+}
+
+TEST(ReportWriter, WritesCsvToAFileAsItIs)
+{
+  EXPECT_EQ(written(ReportFormat::csv, {"{\"lei\":\"a\xe2\x80\xae\"}"}), "lei\na\xe2\x80\xae\n");
 }
 }

@@ -85,7 +85,7 @@ public:
 
   bool write(std::string_view record) override
   {
-    console_.out << (first_ ? "[\n" : ",\n") << record;
+    console_.out << (first_ ? "[\n" : ",\n") << printable_json(record);
     first_ = false;
     return console_.out.good();
   }
@@ -99,11 +99,21 @@ private:
   bool first_ = true;
 };
 
-/// RFC 4180.
+/// A cell that a spreadsheet would run as a formula when it opens the file; plain numbers are none.
+bool is_formula(std::string_view cell)
+{
+  constexpr std::string_view openings = "=+-@\t\r";
+  if (cell.empty() || openings.find(cell.front()) == std::string_view::npos)
+    return false;
+  const bool is_signed = cell.front() == '-' || cell.front() == '+';
+  return !is_signed || cell.size() == 1 || cell.find_first_not_of("0123456789.,", 1) != std::string_view::npos;
+}
+
+/// RFC 4180. A quotation mark before a cell that a spreadsheet would run keeps it from doing so.
 class CsvWriter : public ReportWriter
 {
 public:
-  explicit CsvWriter(Console& console) : console_(console) {}
+  CsvWriter(bool raw, Console& console) : raw_(raw), console_(console) {}
 
   bool write(std::string_view record) override
   {
@@ -127,30 +137,33 @@ public:
   void finish() override {}
 
 private:
-  static void append(std::string& line, std::string_view field)
+  void append(std::string& line, std::string_view field) const
   {
-    const bool quoted = field.find_first_of(",\"\r\n") != std::string_view::npos;
+    const auto cell =
+        (is_formula(field) && !raw_ ? "'" : "") + (console_.out_is_terminal ? printable(field) : std::string(field));
+    const bool quoted = cell.find_first_of(",\"\r\n") != std::string::npos;
     if (quoted)
       line += '"';
-    for (const char c : field)
+    for (const char c : cell)
       line.append(c == '"' ? 2 : 1, c);
     line += quoted ? "\"," : ",";
   }
 
+  const bool raw_;
   Console& console_;
   RecordParser parser_;
   bool first_ = true;
 };
 }
 
-std::unique_ptr<ReportWriter> ReportWriter::make(ReportFormat format, Console& console)
+std::unique_ptr<ReportWriter> ReportWriter::make(ReportFormat format, bool raw, Console& console)
 {
   switch (format)
   {
   case ReportFormat::json:
     return std::make_unique<JsonWriter>(console);
   case ReportFormat::csv:
-    return std::make_unique<CsvWriter>(console);
+    return std::make_unique<CsvWriter>(raw, console);
   case ReportFormat::table:
     break;
   }

@@ -94,7 +94,7 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   using Kind = http::Router::Match::Kind;
   if (match.kind == Kind::unknown_path)
     return exchange->respond(
-        Response::error(404, "ResourceNotFound", "There is no endpoint " + std::string(path.substr(0, 512))));
+        Response::error(404, "ResourceNotFound", "There is no endpoint " + request.path.substr(0, 512)));
   if (match.kind == Kind::other_verb)
     return exchange->respond(answers::unknown_verb(match.methods, request.method));
   if (match.kind == Kind::ambiguous)
