@@ -221,7 +221,9 @@ check_start(const Configuration& configuration, base::FileSystem& files, std::in
     if (const auto founders = read_founders(files, configuration); !founders)
       return std::unexpected(founders.error());
   }
-  const auto stand_in = *identity ? **identity : Identity::generate(configuration.curve);
+  // Certificates are tried with keys that nobody keeps.
+  const Identity stand_in{
+      crypto::KeyPair::generate(configuration.curve), crypto::KeyPair::generate(configuration.curve), {}, {}, nullptr};
   if (const auto made = make_certificates(configuration, stand_in, {}, unix_seconds); !made)
     return std::unexpected(made.error());
   return name_warnings(configuration);

@@ -25,7 +25,8 @@ protected:
     auto pattern = (std::filesystem::temp_directory_path() / "concordat-check-XXXXXX").string();
     home = mkdtemp(pattern.data());
     write("m0.pem", test::certificate("m0").pem());
-    write("m0_enc.pem", crypto::generate_rsa(2048).public_pem);
+    static const auto encryption = crypto::generate_rsa();
+    write("m0_enc.pem", encryption.public_pem);
     configuration.interfaces.resize(1);
     configuration.interfaces[0].listen.name = "main";
     configuration.interfaces[0].listen.bind_address = "127.0.0.1:0";
