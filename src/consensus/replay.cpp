@@ -122,7 +122,6 @@ private:
                           : ledger::SecretRecord::from_json(*value->second);
     if (authentic)
     {
-      pending_secret_record_ = seqno;
       if (!record)
         return forge(place, record.error());
       if (begins)
@@ -187,8 +186,6 @@ private:
     newest_txid_ = signature;
     newest_ = std::move(pending_.back().second);
     pending_.clear();
-    if (pending_secret_record_)
-      out_.last_secret_record = std::exchange(pending_secret_record_, std::nullopt);
     for (const auto& [view, first] : starts_)
     {
       out_.views.begin(view, first);
@@ -210,7 +207,6 @@ private:
   kv::WriteSet newest_;
   std::string signer_;
   std::string signer_cert_;
-  std::optional<Seqno> pending_secret_record_;
 
   Replayed out_;
   kv::State state_;

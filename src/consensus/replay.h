@@ -34,7 +34,6 @@ struct Replayed
   std::uint64_t cut_entries = 0; ///< whole entries after the last signature, or in a batch that fails its check
   std::string cut_reason;        ///< why, if any
   bool loss_accepted = false;    ///< the mark is not in this ledger
-  std::optional<Seqno> last_secret_record; ///< the entry that wrote to `secret_history_table` last
 };
 
 /// Reads the whole ledger: authenticates and decrypts every entry under the secret of its seqno, rebuilds the tree,

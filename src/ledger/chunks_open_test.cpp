@@ -260,4 +260,37 @@ TEST_F(Chunks, ALedgerThatDoesNotBeginAtOneIsRefused)
   expect_refused(ErrorCode::corrupt, "transaction 1 is expected");
 }
 }
+
+TEST_F(Chunks, LessThanWasCommittedIsRefusedNamingTheFirstThatIsMissing)
+{
+  open();
+  append({0, chunk_after, 0, 0});
+  limits.acknowledged = 4;
+  open();
+  expect_entries(4);
+  const auto whole = files.get("ledger/ledger_3");
+  files.put("ledger/ledger_3", whole.substr(0, whole.size() - 1));
+  expect_refused(ErrorCode::not_found, "lacks transaction 4 ");
+  files.put("ledger/ledger_3", whole.substr(0, 8));
+  expect_refused(ErrorCode::not_found, "lacks transaction 3 ");
+  chunks.reset();
+  ASSERT_TRUE(files.remove("ledger/ledger_3"));
+  expect_refused(ErrorCode::not_found, "lacks transaction 3 ");
+  ASSERT_TRUE(files.remove("ledger/ledger_1"));
+  expect_refused(ErrorCode::not_found, "lacks transaction 1 ");
+  limits.acknowledged = 0;
+  open();
+  expect_entries(0);
+}
+
+TEST_F(Chunks, ATornTailBeyondWhatWasCommittedIsStillCut)
+{
+  open();
+  append({0, 0, 0});
+  const auto whole = files.get("ledger/ledger_1");
+  files.put("ledger/ledger_1", whole.substr(0, whole.size() - 1));
+  limits.acknowledged = 2;
+  open();
+  expect_entries(2);
+}
 }

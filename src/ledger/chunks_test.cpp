@@ -265,4 +265,43 @@ TEST(ChunksOnTheRealDisk, ManyCommittedFilesNeedFewDescriptorsAndAreReadFromAnyT
   ::rmdir(directory.c_str());
 }
 }
+
+TEST_F(Chunks, AChunkEndsBeforeItWouldOutgrowItsPositions)
+{
+  EXPECT_EQ(max_chunk_end, 0xffffffffU) << "positions are 32 bits wide";
+  const auto size = make_entry(1).size();
+  limits.end_at_most = chunk_header_size + 5 * size;
+  open();
+  append({0, 0});
+  append({0, 0});
+  EXPECT_EQ(names(), std::vector<std::string>{"ledger_1"});
+  append({0, 0});
+  EXPECT_EQ(names(), (std::vector<std::string>{"ledger_1", "ledger_5"})) << "no batch lies in two files";
+  append({0, 0, 0});
+  EXPECT_EQ(names(), (std::vector<std::string>{"ledger_1", "ledger_5"})) << "one that just fits does";
+  append({0, 0, 0, 0, 0});
+  EXPECT_EQ(names(), (std::vector<std::string>{"ledger_1", "ledger_10", "ledger_5"}));
+  expect_entries(14);
+  ASSERT_TRUE(chunks->sync());
+  ASSERT_TRUE(chunks->commit(14));
+  open();
+  expect_entries(14);
+}
+
+TEST_F(Chunks, ABatchThatNoChunkCanHoldIsRefusedWithNothingWritten)
+{
+  limits.end_at_most = chunk_header_size + 3 * make_entry(1).size();
+  open();
+  append({0});
+  const auto before = contents();
+  std::vector<std::string> bytes;
+  for (Seqno seqno = 2; seqno < 6; ++seqno)
+    bytes.push_back(make_entry(seqno));
+  const auto refused = chunks->append({bytes.begin(), bytes.end()});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::limit);
+  EXPECT_EQ(contents(), before);
+  append({0, 0, 0}); // and the ledger goes on
+  expect_entries(4);
+}
 }

@@ -31,7 +31,7 @@ protected:
   void open()
   {
     chunks.reset();
-    auto opened = ChunkFiles::open(files, "ledger", *secrets);
+    auto opened = ChunkFiles::open(files, "ledger", *secrets, limits);
     ASSERT_TRUE(opened) << opened.error().describe();
     chunks = std::move(*opened);
   }
@@ -72,7 +72,7 @@ protected:
   void expect_refused(ErrorCode code, const std::string& naming)
   {
     const auto before = contents();
-    const auto opened = ChunkFiles::open(files, "ledger", *secrets);
+    const auto opened = ChunkFiles::open(files, "ledger", *secrets, limits);
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, code);
     EXPECT_NE(opened.error().describe().find(naming), std::string::npos) << opened.error().describe();
@@ -88,6 +88,7 @@ protected:
 
   MemoryFileSystem files;
   const LedgerSecrets* secrets = &test_secrets;
+  ChunkLimits limits;
   std::unique_ptr<ChunkFiles> chunks;
 };
 }

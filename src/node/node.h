@@ -62,7 +62,7 @@ private:
   Result<void>
   go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, consensus::DurableState durable);
   Result<void> renew_secret(Seqno first);
-  Result<void> write_first_entry(const consensus::Mark& lost, std::optional<Seqno> last_secret_record);
+  Result<void> write_first_entry(const consensus::Mark& lost);
   Result<void> discard_leftovers();
   Result<void> bind();
   Result<void> create_service();

@@ -116,7 +116,7 @@ Node::go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed repl
       std::string(*certificate));
   if (auto opened = sequencer_->open_term(); !opened)
     return fail("cannot become primary", opened.error());
-  if (auto written = write_first_entry(lost, replayed.last_secret_record); !written)
+  if (auto written = write_first_entry(lost); !written)
     return written;
   if (!identity_->service_created)
   {
@@ -139,15 +139,16 @@ Result<void> Node::renew_secret(Seqno first)
 }
 
 /// The entry with which the new secret begins says so; nothing may come before it.
-Result<void> Node::write_first_entry(const consensus::Mark& lost, std::optional<Seqno> last_secret_record)
+Result<void> Node::write_first_entry(const consensus::Mark& lost)
 {
   const auto kept = sequencer_->committed();
   const auto written = commit_now(
       [&](Transaction& transaction, TxId txid) -> Result<void>
       {
+        const auto before = transaction.version(ledger::secret_history_table, ledger::single_key);
         transaction.put(
             ledger::secret_history_table, ledger::single_key,
-            ledger::SecretRecord::of_change(*identity_->ledger_secrets, txid.seqno, last_secret_record).to_json());
+            ledger::SecretRecord::of_change(*identity_->ledger_secrets, txid.seqno, before).to_json());
         if (lost == consensus::Mark{})
           return {};
         std::string key;

@@ -1,0 +1,145 @@
+#include "node/identity.h"
+
+#include "base/encoding.h"
+#include "base/simulated_files.h"
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
+
+namespace concordat::node
+{
+namespace
+{
+class SealedStateTest : public ::testing::Test
+{
+protected:
+  /// Seals as another release might have.
+  void seal(const std::string& name, std::string_view purpose, const std::string& text)
+  {
+    ASSERT_TRUE(files_.make_directory("sealed"));
+    ASSERT_TRUE(sealed_.write("sealed/" + name, purpose, text));
+  }
+  std::string unseal(const std::string& name, std::string_view purpose)
+  {
+    return sealed_.read("sealed/" + name, purpose).value();
+  }
+  boost::json::object sealed_identity()
+  {
+    EXPECT_TRUE(state_.save_identity(Identity::generate(crypto::Curve::p256)));
+    return boost::json::parse(unseal("identity.sealed", "identity")).as_object();
+  }
+  bool is_read(const boost::json::object& content)
+  {
+    seal("identity.sealed", "identity", boost::json::serialize(content));
+    const auto loaded = state_.load_identity();
+    EXPECT_TRUE(loaded || loaded.error().message.find("another release, or is damaged") != std::string::npos);
+    return loaded.has_value();
+  }
+
+  base::SimulatedFileSystem files_{3};
+  attestation::SealedFiles sealed_{files_, std::string(32, 'k')};
+  SealedState state_{files_, sealed_, "sealed"};
+};
+}
+
+TEST_F(SealedStateTest, AnIdentityComesBackWithAllItsSecrets)
+{
+  EXPECT_FALSE(state_.has_identity());
+  auto identity = Identity::generate(crypto::Curve::p384);
+  identity.service_created = true;
+  identity.ledger_secrets->add(17, ledger::LedgerSecret::generate());
+  identity.ledger_secrets->add(40, ledger::LedgerSecret::generate());
+  ASSERT_TRUE(state_.save_identity(identity));
+  EXPECT_TRUE(state_.has_identity());
+  files_.crash();
+  const auto loaded = state_.load_identity();
+  ASSERT_TRUE(loaded) << loaded.error().describe();
+  EXPECT_EQ(loaded->node_id(), identity.node_id());
+  EXPECT_EQ(loaded->service_key.private_pem(), identity.service_key.private_pem());
+  EXPECT_EQ(loaded->encryption_private_key_pem, identity.encryption_private_key_pem);
+  EXPECT_TRUE(loaded->service_created);
+  for (const Seqno seqno : {1, 16, 17, 39, 40, 1000})
+    EXPECT_EQ(loaded->ledger_secrets->at(seqno).raw(), identity.ledger_secrets->at(seqno).raw()) << seqno;
+}
+
+TEST_F(SealedStateTest, AnIdentityOfTheFirstReleaseIsRead)
+{
+  auto content = sealed_identity();
+  content.erase("version");
+  content.erase("ledger_secrets");
+  content["ledger_secret"] = base::to_hex(std::string(32, 's'));
+  ASSERT_TRUE(is_read(content));
+  EXPECT_EQ(state_.load_identity()->ledger_secrets->at(100).raw(), std::string(32, 's'));
+}
+
+TEST_F(SealedStateTest, AnIdentityOfAnotherFormIsRefused)
+{
+  const auto good = sealed_identity();
+  ASSERT_TRUE(is_read(good));
+  const auto with = [&](std::string_view name, boost::json::value value)
+  {
+    auto content = good;
+    content[name] = std::move(value);
+    return content;
+  };
+  const auto secret = base::to_hex(std::string(32, 's'));
+  const auto period = [](std::int64_t first, const std::string& hex)
+  { return boost::json::object{{"first_seqno", first}, {"secret", hex}}; };
+  EXPECT_FALSE(is_read(with("version", 3)));
+  EXPECT_FALSE(is_read(with("version", boost::json::value("2"))));
+  EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::array{})));
+  EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::value(secret))));
+  EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::array{period(2, secret)}))) << "nothing holds for seqno 1";
+  EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::array{period(1, secret), period(1, secret)})));
+  EXPECT_FALSE(
+      is_read(with("ledger_secrets", boost::json::array{period(1, secret), period(9, secret), period(5, secret)})));
+  EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::array{period(1, secret.substr(2))})));
+  EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::array{period(1, secret), 7})));
+  EXPECT_FALSE(is_read(with("node_key", "none")));
+  EXPECT_FALSE(is_read(with("service_created", "yes")));
+}
+
+TEST_F(SealedStateTest, TheStateOfConsensusComesBackWithItsMark)
+{
+  EXPECT_EQ(state_.load().value(), consensus::DurableState{}) << "of a fresh node";
+  consensus::DurableState state{7, 1, 6, 1234, {{6, 99}, {}}};
+  state.mark.root.fill(0xab);
+  ASSERT_TRUE(files_.make_directory("sealed"));
+  ASSERT_TRUE(state_.save(state));
+  files_.crash();
+  EXPECT_EQ(state_.load().value(), state);
+  EXPECT_EQ(unseal("consensus.sealed", "consensus").size(), 88U);
+}
+
+TEST_F(SealedStateTest, TheStateOfConsensusOfTheFirstReleaseHasNoMark)
+{
+  std::string bytes;
+  for (const std::uint64_t number : {7, 1, 6, 1234})
+    base::append_le(bytes, number);
+  seal("consensus.sealed", "consensus", bytes);
+  EXPECT_EQ(state_.load().value(), (consensus::DurableState{7, 1, 6, 1234, {}}));
+}
+
+TEST_F(SealedStateTest, AStateOfConsensusOfAnotherFormIsRefused)
+{
+  ASSERT_TRUE(files_.make_directory("sealed"));
+  ASSERT_TRUE(state_.save({7, 1, 6, 1234, {{6, 99}, {}}}));
+  const auto good = unseal("consensus.sealed", "consensus");
+  auto other_version = good;
+  other_version[0] = 3;
+  for (const auto& bytes : {std::string(), good.substr(0, 31), good.substr(0, 87), good + '\0', other_version})
+  {
+    seal("consensus.sealed", "consensus", bytes);
+    const auto loaded = state_.load();
+    ASSERT_FALSE(loaded) << bytes.size();
+    EXPECT_EQ(loaded.error().code, ErrorCode::corrupt);
+  }
+}
+
+TEST_F(SealedStateTest, OneFileDoesNotStandForTheOther)
+{
+  (void)sealed_identity();
+  ASSERT_TRUE(files_.rename("sealed/identity.sealed", "sealed/consensus.sealed"));
+  EXPECT_FALSE(state_.load());
+}
+}
