@@ -45,7 +45,7 @@ protected:
       tree.append(entry.leaf);
       bytes += entry.bytes;
     };
-    kv::WriteSet member;
+    auto member = first_;
     member[std::string(tables::member_certs)]["somebody"] = "whom nobody admitted";
     add(member);
     auto signature = consensus::signature_writes(
@@ -59,6 +59,7 @@ protected:
   }
   Folder home_ = root_ / "home";
   LedgerOnDisk all_;
+  kv::WriteSet first_; ///< what else the first entry of the batch writes
 };
 }
 
@@ -123,5 +124,36 @@ TEST_F(Forgery, AnEarlierOneIsFoundThoughALaterSignatureIsGood)
   all_ = ledger(home_);
   forge(known(), signer(known()));
   EXPECT_NE(refusal(home_).find("has not endorsed the certificate"), std::string::npos);
+}
+
+TEST_F(Forgery, AChangeOfSecretsIsRecordedByWhoKnewTheOneBefore)
+{
+  auto own = known();
+  const auto first = all_.entries.size() + 1;
+  own.ledger_secrets->add(first, ledger::LedgerSecret::generate());
+  auto sealed = sealed_files();
+  ASSERT_TRUE(SealedState(files_, sealed, (home_ / "sealed").string()).save_identity(own));
+  const auto before = copy(home_, "before");
+  const auto record = [&](const std::string& text)
+  {
+    put_back(before, home_, "ledger");
+    first_.clear();
+    if (!text.empty())
+      first_[std::string(ledger::secret_history_table)][std::string(ledger::single_key)] = text;
+    forge(own, signer(own));
+  };
+  record("");
+  EXPECT_NE(refusal(home_).find("it is not recorded there"), std::string::npos);
+  record("{}");
+  EXPECT_NE(refusal(home_).find("does not name its own entry"), std::string::npos);
+
+  ledger::LedgerSecrets others(ledger::LedgerSecret::generate());
+  others.add(own.ledger_secrets->since(first - 1), ledger::LedgerSecret::generate());
+  others.add(first, own.ledger_secrets->at(first));
+  record(ledger::SecretRecord::of_change(others, first, std::nullopt).to_json());
+  EXPECT_NE(refusal(home_).find("seals another one than the one before"), std::string::npos);
+
+  record(ledger::SecretRecord::of_change(*own.ledger_secrets, first, std::nullopt).to_json());
+  live(home_);
 }
 }

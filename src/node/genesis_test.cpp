@@ -1,6 +1,7 @@
 #include "node/genesis.h"
 
 #include "ledger/entry.h"
+#include "ledger/secret_record.h"
 #include "node/json.h"
 #include "node/test_support.h"
 
@@ -155,5 +156,21 @@ TEST_F(Genesis, ThresholdIsWhatIsConfiguredOrAllParticipants)
   configuration.members.clear();
   configuration.recovery_threshold = 1;
   EXPECT_FALSE(initial_recovery_threshold(configuration));
+}
+
+TEST_F(Genesis, OpeningSaysFromWhereTheFirstSecretHoldsUnlessALaterOneIsRecorded)
+{
+  write();
+  write_opening(transaction);
+  EXPECT_EQ(string_member(read(tables::service_info, ledger::single_key), "status"), "Open");
+  EXPECT_FALSE(string_member(read(tables::service_info, ledger::single_key), "cert").empty()) << "the rest stays";
+  EXPECT_EQ(transaction.get(ledger::secret_history_table, ledger::single_key), R"({"next_version":1})");
+
+  ledger::LedgerSecrets secrets(ledger::LedgerSecret::generate());
+  secrets.add(3, ledger::LedgerSecret::generate());
+  const auto later = ledger::SecretRecord::of_change(secrets, 3, std::nullopt).to_json();
+  transaction.put(ledger::secret_history_table, ledger::single_key, later);
+  write_opening(transaction);
+  EXPECT_EQ(transaction.get(ledger::secret_history_table, ledger::single_key), later);
 }
 }
