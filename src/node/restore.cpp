@@ -30,7 +30,8 @@ void log_opened(const ledger::ChunkFiles& chunks)
 {
   const auto& opened = chunks.opened();
   if (opened.cut_bytes != 0)
-    spdlog::warn("cut {} bytes from {} that are no whole transaction", opened.cut_bytes, opened.cut_file);
+    spdlog::warn(
+        "cut a torn tail of {} bytes from {}, which are no whole transaction", opened.cut_bytes, opened.cut_file);
   for (const auto& note : opened.notes)
     spdlog::info("{}", note);
 }
