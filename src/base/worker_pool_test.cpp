@@ -159,6 +159,20 @@ TEST(WorkerPool, WhoFillsTheQueueAloneIsRefusedAtBothBounds)
   EXPECT_EQ(lines, (std::vector<std::string>{"1", "2", "4", "5"})) << "what was refused is forgotten";
 }
 
+TEST(WorkerPool, WhatIsDoneLeavesItsPlace)
+{
+  Diary diary;
+  WorkerPool pool(one_thread(2, 10));
+  for (int round = 1; round <= 3; ++round)
+  {
+    Obstacle obstacle(pool);
+    ASSERT_TRUE(pool.submit(diary.job("a", "small", 1)));
+    ASSERT_TRUE(pool.submit(diary.job("a", "large", 9))) << round;
+    obstacle.go();
+    diary.after(static_cast<std::size_t>(2 * round));
+  }
+}
+
 TEST(WorkerPool, WhatIsLargerThanTheBoundWaitsInAnEmptyQueueOnly)
 {
   Diary diary;

@@ -135,6 +135,17 @@ TEST_F(Callers, ALoginBelongsToThePoliciesThatItWasMadeWith)
   EXPECT_EQ(ask(client, {AuthPolicy::user_cert}), "user_cert null");
   EXPECT_EQ(ask(client, {AuthPolicy::member_cert}), "member_cert: The caller is not a known member; ");
   EXPECT_EQ(ask(client, {AuthPolicy::any_cert}), "any_cert null");
+  EXPECT_EQ(ask(client, {AuthPolicy::no_auth}), "no_auth null") << "it reads no more tables than the one before";
+  // Both tables were written in one transaction, as when a service is created.
+  kv::State state;
+  state.apply(
+      {{std::string(tables::member_certs), {{member.id(), member.pem()}}},
+       {std::string(tables::user_certs), {{user.id(), user.pem()}}}},
+      {2, 1});
+  const auto created = std::make_shared<const kv::State>(state);
+  boost::json::array details;
+  EXPECT_TRUE(client.authenticate({AuthPolicy::user_cert}, created, noon, details));
+  EXPECT_FALSE(client.authenticate({AuthPolicy::member_cert}, created, noon, details));
   // The same place in memory, other policies: endpoints come and go.
   Policies policies{AuthPolicy::user_cert};
   EXPECT_EQ(ask(client, policies), "user_cert null");

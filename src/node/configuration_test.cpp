@@ -211,7 +211,7 @@ TEST(Configuration, TwoInterfacesNeedTwoAddresses)
 TEST(Configuration, SaysWhereTheTextIsNoJson)
 {
   const std::pair<const char*, const char*> cases[] = {
-      {"{\n \"a\": 1,\n}", "line 3, column 1"}, {"{\"a\" 1}", "line 1, column 6"},
+      {"{\n \"a\": 1,\n}", "line 2, column 8"}, {"{\"a\" 1}", "line 1, column 6"},
       {"{\"a\":\n  tru}", "line 2, column 3"},  {"{} x", "line 1, column 4"},
       {"{\"a\":1", "line 1, column 7"},         {"", "line 1, column 1"}};
   for (const auto& [text, place] : cases)

@@ -1,5 +1,7 @@
 #include "node/json.h"
 
+#include "concordat/json_place.h"
+
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -70,13 +72,13 @@ Result<boost::json::value> parse_json(std::string_view text)
   boost::json::stream_parser parser({}, options);
   boost::system::error_code error;
   const auto read = parser.write_some(text.data(), text.size(), error);
-  if (!error && read < text.size())
-    return fail(ErrorCode::invalid, "something follows the JSON value at " + place_in(text, read));
   if (!error)
     parser.finish(error);
-  if (error)
-    return fail(ErrorCode::invalid, "not JSON at " + place_in(text, read) + ": " + error.message());
-  return parser.release();
+  if (!error && read == text.size())
+    return parser.release();
+  if (const auto mistake = find_json_mistake(text))
+    return fail(ErrorCode::invalid, "not JSON: " + mistake->describe());
+  return fail(ErrorCode::invalid, "JSON that is not read here, " + place_in(text, read) + ": " + error.message());
 }
 
 std::optional<std::string> twice_named_key(std::string_view text)

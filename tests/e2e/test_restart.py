@@ -152,6 +152,103 @@ def test_a_configuration_that_is_wrong_is_refused_by_the_path_of_its_key(make_no
     assert path in node.refuses_to_start()
 
 
+def no_certificate(node):
+    node.members[1].certificate_file.unlink()
+    return node.members[1].certificate_file.name
+
+
+def open_sealing_key(node):
+    key = node.home / "sealing.key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o644)
+    return "concordat.sealing_key_file"
+
+
+def half_a_sealed_state(node):
+    (node.home / "sealing.key").write_bytes(b"k" * 32)
+    (node.home / "sealing.key").chmod(0o600)
+    (node.home / "sealed").mkdir()
+    (node.home / "sealed/consensus.sealed").write_bytes(b"x")
+    return "concordat.sealed_directory"
+
+
+def a_ledger_without_identity(node):
+    node.ledger.mkdir()
+    (node.ledger / "ledger_1").write_bytes(b"")
+    return "ledger.directory"
+
+
+def no_place_for_an_output(node):
+    node.configuration["output_files"]["pid_file"] = "nowhere/node.pid"
+    return "output_files.pid_file"
+
+
+def one_place_for_two(node):
+    node.configuration["output_files"]["pid_file"] = "./nodecert.pem"
+    return "output_files.node_certificate_file"
+
+
+def an_address_without_a_port(node):
+    node.configuration["network"]["rpc_interfaces"]["main"]["bind_address"] = "127.0.0.1"
+    return "network.rpc_interfaces.main.bind_address"
+
+
+def one_address_twice(node):
+    interfaces = node.configuration["network"]["rpc_interfaces"]
+    interfaces["second"] = dict(interfaces["main"])
+    return "network.rpc_interfaces.second.bind_address"
+
+
+def a_name_that_is_none(node):
+    node.configuration["node_certificate"]["subject_alt_names"] = ["node0"]
+    return "node_certificate"
+
+
+@pytest.mark.parametrize("spoil", [
+    no_certificate, open_sealing_key, half_a_sealed_state, a_ledger_without_identity, no_place_for_an_output,
+    one_place_for_two, an_address_without_a_port, one_address_twice, a_name_that_is_none])
+def test_what_stops_a_start_is_found_by_the_check(make_node, spoil):
+    node = make_node(start=False)
+    named = spoil(node)
+    done = check(node, {})
+    assert done.returncode == 1 and named in done.stderr, done
+    assert node.refuses_to_start().strip().endswith(done.stderr.strip()), "word for word"
+
+
+def test_null_means_absent_and_sections_of_other_commands_are_left_aside(make_node):
+    node = make_node(start=False)
+    node.configuration["command"].update(
+        {"join": {"target_rpc_address": "127.0.0.1:1", "retry_timeout": "1s"},
+         "recover": {"previous_service_identity_file": "x.pem"}})
+    node.configuration["command"]["start"]["service_configuration"] = {"recovery_threshold": None}
+    for member in node.configuration["command"]["start"]["members"]:
+        member.update({"recovery_role": None, "data_json_file": None, "encryption_public_key_file": None})
+    node.configuration.update({"node_client_interface": None, "node_data_json_file": None, "memory": None})
+    node.configuration["network"]["rpc_interfaces"]["main"]["accepted_endpoints"] = None
+    node.write_configuration()
+    node.launch()
+
+
+def test_a_wildcard_address_is_warned_of_with_what_to_do(make_node):
+    node = make_node(start=False)
+    node.configuration["network"]["rpc_interfaces"]["main"]["bind_address"] = "0.0.0.0:0"
+    node.write_configuration()
+    done = check(node, {})
+    assert done.returncode == 0 and "node_certificate.subject_alt_names" in done.stderr, done
+    node.configuration["node_certificate"]["subject_alt_names"] = ["dNSName:node0.example.com"]
+    node.configuration["network"]["rpc_interfaces"]["main"]["published_address"] = "node0.example.com:443"
+    node.write_configuration()
+    assert check(node, {}).stderr == ""
+
+
+@pytest.mark.parametrize("text, place", [
+    ('{\n "network": {},\n}', "line 2, column 15"), ('{"network": {}, "network": {}}', "line 1, column 17")])
+def test_mistakes_in_the_text_have_a_line_and_a_column(make_node, text, place):
+    node = make_node(start=False)
+    (node.home / "config.json").write_text(text)
+    assert place in node.refuses_to_start()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"network": ' + "[" * 100])
 def test_a_configuration_that_is_no_json_object_is_refused(make_node, text):
     node = make_node(start=False)
