@@ -157,9 +157,11 @@ TEST_F(ServerShare, StrangersHalfSentRequestsTakeNothingFromKnownCallers)
   const std::string body(200'000, 'b');
   ASSERT_TRUE(known.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n" + body.substr(0, 190'000)));
   std::vector<std::unique_ptr<Peer>> held;
-  for (int i = 0; i < 30; ++i)
+  for (unsigned i = 0; i < 30; ++i)
   {
-    held.push_back(std::make_unique<Peer>(server.address()));
+    PeerOptions somewhere;
+    somewhere.from = INADDR_LOOPBACK + 1 + i; // each has less than he
+    held.push_back(std::make_unique<Peer>(server.address(), somewhere));
     ASSERT_TRUE(held.back()->send("GET /" + std::string(100'000, 'y')));
   }
   EXPECT_EQ(held.front()->read_answer()->status, 503);

@@ -29,8 +29,9 @@ struct PeerOptions
   int max_version = TLS1_3_VERSION;
   std::string ciphers;
   std::string groups;
-  std::string alpn;       ///< in wire format
-  int receive_buffer = 0; ///< bytes in the kernel; 0: as it is
+  std::string alpn;                 ///< in wire format
+  int receive_buffer = 0;           ///< bytes in the kernel; 0: as it is
+  in_addr_t from = INADDR_LOOPBACK; ///< of 127/8, in the machine's byte order
 };
 
 struct Answer
@@ -124,7 +125,7 @@ public:
   explicit Peer(const std::string& address, const PeerOptions& options = {})
       : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free)
   {
-    socket_ = connect_to(address, options.receive_buffer);
+    socket_ = connect_to(address, options.receive_buffer, options.from);
     SSL_CTX_set_min_proto_version(context_.get(), options.min_version);
     SSL_CTX_set_max_proto_version(context_.get(), options.max_version);
     if (options.min_version < TLS1_2_VERSION)

@@ -100,11 +100,13 @@ class Node:
         (self.home / "config.json").write_text(json.dumps(self.configuration, indent=1))
 
     # --- process
-    def launch(self, environment=None, options=(), wait=True):
+    def launch(self, environment=None, options=(), wait=True, files=None):
+        """`files`: how many may be open at once."""
         assert self.process is None or self.process.poll() is not None
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [DAEMON, "--config", "config.json", *options], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*(["prlimit", f"--nofile={files}:{files}"] if files else []), DAEMON, "--config", "config.json", *options],
+                cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **(environment or {})})
         return self.wait_ready() if wait else self
 

@@ -1,5 +1,7 @@
 """Clients that mean no good, or are broken: whatever they do, others are served meanwhile."""
+import concurrent.futures
 import contextlib
+import itertools
 import os
 import random
 import resource
@@ -8,15 +10,16 @@ import ssl
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
 from client import read_answers
-from node import wait_for
+from node import Node, wait_for
 
 GET = b"GET /app/commit HTTP/1.1\r\nhost: x\r\n\r\n"
 OPEN_FILES_KEPT_BACK = 500
-MOST_CONNECTIONS = 10_000
+MOST_CONNECTIONS = 2_000
 
 
 def insist_served(node):
@@ -61,6 +64,16 @@ def raised_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """A node that waits for clients a second or so, except between requests."""
+    node = Node(tmp_path_factory.mktemp("impatient") / "service", changes={"concordat": {"http": {
+        "handshake_timeout": "1s", "request_timeout": "1s", "min_answer_rate": "64KB", "answer_rate_period": "500ms"}}})
+    node.launch()
+    yield node
+    node.stop()
+
+
 def test_clients_that_never_send_hold_nobody_up(service):
     with all_closed([tcp(service) for _ in range(200)]):
         insist_served(service)
@@ -103,26 +116,151 @@ def test_half_a_tls_record_holds_nobody_up(service):
         insist_served(service)
 
 
-def test_clients_that_drip_bytes_hold_nobody_up_and_are_ended(make_node):
-    node = make_node(changes={"idle_connection_timeout": "3s"})
-    stop = threading.Event()
+CHUNKED = b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+DRIPS = {
+    "request line": (b"GET /", b"a"), "headers": (GET[:-2], b"x: y\r\n"), "empty lines": (b"\r\n", b"\r\n"),
+    "body": (b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n", b"x"),
+    "chunks": (CHUNKED, b"1\r\nx\r\n"), "chunk extension": (CHUNKED + b"1;", b"e"),
+    "trailers": (CHUNKED + b"0\r\n", b"t: v\r\n")}
 
-    def drip(stream):
-        with contextlib.suppress(OSError):
-            for byte in GET * 1000:
-                stream.sendall(bytes([byte]))
-                if stop.wait(0.2):
-                    return
 
-    with all_closed([node.client().connect() for _ in range(20)]) as streams:
-        threads = [threading.Thread(target=drip, args=(stream,)) for stream in streams]
-        for thread in threads:
-            thread.start()
+def dripped_to_the_end(stream, data, pause=0.05, seconds=60):
+    """Sends a byte now and then, whatever comes back, until the server has ended the connection; what came back."""
+    came, end = b"", time.monotonic() + seconds
+    stream.settimeout(pause)
+    for byte in itertools.cycle(data):
+        assert time.monotonic() < end, f"still open; it said {came!r}"
+        try:
+            stream.sendall(bytes([byte]))
+            piece = stream.recv(4096)
+            if not piece:
+                return came
+            came += piece
+        except TimeoutError:
+            continue
+        except OSError:
+            return came
+
+
+@pytest.mark.parametrize("kind", [*DRIPS, "TLS record", "handshake"])
+def test_clients_that_drip_bytes_hold_nobody_up_and_are_ended(impatient, kind):
+    if kind == "handshake":
+        hello = client_hello(impatient)
+        streams = [tcp(impatient) for _ in range(10)]
+        begin, more = hello[:5], b"x"
+    elif kind == "TLS record":
+        streams = [impatient.client().connect() for _ in range(10)]
+        streams = [socket.socket(fileno=stream.detach()) for stream in streams]  # what is sent from here on is not TLS
+        begin, more = b"\x17\x03\x03\x40\x00", b"x"
+    else:
+        streams = [impatient.client().connect() for _ in range(10)]
+        begin, more = DRIPS[kind]
+    with all_closed(streams), concurrent.futures.ThreadPoolExecutor(len(streams)) as pool:
+        for stream in streams:
+            stream.sendall(begin)
+        dripping = [pool.submit(dripped_to_the_end, stream, more) for stream in streams]
+        insist_served(impatient)
+        for one in dripping:
+            came = one.result()
+            if kind not in ("TLS record", "handshake"):
+                assert came.startswith(b"HTTP/1.1 408 "), came
+    insist_served(impatient)
+
+
+def test_a_silent_handshake_is_ended_long_before_an_idle_connection(impatient):
+    with all_closed([tcp(impatient)]) as (stream,):
+        stream.settimeout(60)
+        assert stream.recv(1) == b""
+
+
+def test_a_reader_of_a_byte_now_and_then_is_cut_off(impatient):
+    """He would keep the state that his report is made from for ever."""
+    for begin in range(0, 60_000, 10_000):
+        records = [{"lei": f"S{number:06}", "nace": "V" * 60} for number in range(begin, begin + 10_000)]
+        assert impatient.member(1).ingest(records).status == 200
+    client = impatient.member(1)
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.connect((client.host, client.port))
+    with all_closed([client.context.wrap_socket(plain, server_hostname="127.0.0.1")]) as (stream,):
+        stream.sendall(b"GET /app/report HTTP/1.1\r\nhost: x\r\n\r\n")
+        raw = socket.socket(fileno=os.dup(stream.fileno()))
+        ended = time.monotonic() + 60
+        with contextlib.closing(raw), contextlib.suppress(OSError):
+            while True:
+                assert time.monotonic() < ended, "he still reads"
+                if not raw.recv(1):
+                    break
+                time.sleep(0.05)
+                insist_served(impatient)
+                if active(impatient) <= 1:
+                    break
+    assert len(client.report()) >= 60_000, "who reads gets it"
+
+
+def active(node):
+    return node.client().get("/node/metrics").json()["sessions"]["active"]
+
+
+def memory_of(node):
+    """Bytes in memory now."""
+    pages = int((Path("/proc") / str(node.process.pid) / "statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def test_half_sent_requests_take_little_and_give_it_back(make_node):
+    node = make_node(changes={"concordat": {"http": {"max_unfinished_requests": "16MB"}}})
+    insist_served(node)
+    before = memory_of(node)
+    with all_closed([node.client().connect() for _ in range(60)]) as streams:
+        for stream in streams:
+            with contextlib.suppress(OSError):
+                stream.sendall(b"GET /" + b"a" * ((2 << 20) - 100))
+        member = node.member(0)
+        insist_served(node)
+        assert memory_of(node) < before + (64 << 20)
+        assert member.get("/app/commit").status == 200
+    wait_for(lambda: active(node) <= 1, "they to be gone")
+    wait_for(lambda: memory_of(node) < before + (24 << 20), "the memory to be given back", seconds=20)
+
+
+def test_members_get_in_while_strangers_fill_whatever_they_can(make_node, raised_limit):
+    node = make_node(changes={"network": {"rpc_interfaces": {
+        "main": {"max_open_sessions_soft": 50, "max_open_sessions_hard": 60}}}})
+    with all_closed([]) as streams:
+        streams.extend(tcp(node) for _ in range(1010))
+        insist_served_as_member(node)
+        streams.extend(node.client().connect() for _ in range(50))
+        for stream in streams[-50:]:
+            stream.sendall(GET)
+        for stream in streams[-50:]:
+            assert stream.recv(65536).startswith(b"HTTP/1.1 200")
+        assert node.client().get("/app/commit").status == 503
+        for _ in range(20):
+            insist_served_as_member(node)
+        with node.user(0).session() as session:
+            assert session.get("/app/commit").status == 200
+
+
+def insist_served_as_member(node):
+    lei, value = uuid.uuid4().hex, uuid.uuid4().hex
+    member = node.member(0)
+    assert member.ingest({"lei": lei, "nace": value}).status == 200
+    assert member.get(f"/app/report/{lei}").json()["content"]["nace"] == value
+
+
+def test_no_member_can_keep_the_others_out(make_node):
+    node = make_node(changes={
+        "network": {"rpc_interfaces": {"main": {"max_open_sessions_soft": 5, "max_open_sessions_hard": 10}}},
+        "concordat": {"http": {"max_known_sessions": 20}}})
+    with all_closed([]) as streams:
+        for _ in range(40):
+            with contextlib.suppress(OSError):
+                streams.append(node.member(0).connect())
+                streams[-1].sendall(GET)
         for _ in range(5):
-            insist_served(node)
-        stop.set()
-        for thread in threads:
-            thread.join()
+            lei = uuid.uuid4().hex
+            assert node.member(1).ingest({"lei": lei, "nace": "V"}).status == 200
 
 
 def test_clients_that_do_not_read_hold_nobody_up(make_node):
@@ -162,7 +300,7 @@ def test_garbage_of_all_kinds_is_survived(service, seed):
 
 
 def test_too_much_of_everything_is_refused_and_survived(service):
-    """All but the last, empty lines before a request: those may go on, at no cost to anybody else."""
+    """All but the last, empty lines before a request: those may go on for a while, at no cost to anybody else."""
     endless = [b"GET /" + b"a" * (4 << 20), b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-header: v\r\n" * 300_000,
                b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"v" * (4 << 20),
                b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000000000000000\r\n\r\n" + b"x" * (4 << 20),
@@ -214,29 +352,29 @@ def test_connections_that_come_and_go_at_once_leave_nothing_behind(service):
     wait_for(lambda: descriptors() <= before + 5, "connections to be cleaned up")
 
 
-def test_sessions_above_the_soft_cap_are_told_and_above_the_hard_cap_dropped(make_node):
+def test_strangers_above_the_soft_cap_are_told_and_above_the_hard_cap_dropped(make_node):
     node = make_node(changes={"network": {"rpc_interfaces": {
         "main": {"max_open_sessions_soft": 30, "max_open_sessions_hard": 40}}}})
 
     def asked(stream):
         stream.sendall(GET)
         answers, closed = read_answers(stream)
-        return answers[0], closed
+        return answers[0] if answers else None, closed
 
-    wait_for(lambda: node.client().get("/node/metrics").json()["sessions"]["active"] == 1, "other sessions to end")
+    wait_for(lambda: active(node) == 1, "other sessions to end")
     with all_closed([node.client().connect() for _ in range(30)]) as held:
         with all_closed([node.client().connect() for _ in range(5)]) as above:
             for stream in above:
                 answer, closed = asked(stream)
                 assert (answer.status, answer.code) == (503, "SessionCapExhausted") and closed
-        with all_closed([tcp(node) for _ in range(10)]):
-            with pytest.raises((OSError, AssertionError)):
-                for _ in range(5):
-                    stream = node.client(timeout=10).connect()
-                    held.append(stream)
-                    answer, _ = asked(stream)
-                    assert answer.status == 503
-                raise EOFError("five more sessions than the hard cap allows were let in")
+        with all_closed([]) as crowd:
+            told = 0
+            for _ in range(15):  # a refused session takes its place until it has read the refusal
+                with contextlib.suppress(OSError):
+                    crowd.append(node.client(timeout=10).connect())
+                    answer, _ = asked(crowd[-1])
+                    told += answer is not None
+            assert told <= 10
         assert asked(held[0])[0].status == 200, "sessions below the cap go on"
     def served():
         try:
@@ -247,25 +385,45 @@ def test_sessions_above_the_soft_cap_are_told_and_above_the_hard_cap_dropped(mak
     insist_served(node)
 
 
-def test_thousands_of_connections_are_held_while_others_are_served(make_node, raised_limit):
-    count = min(MOST_CONNECTIONS, raised_limit - OPEN_FILES_KEPT_BACK)
+def test_sessions_by_the_thousand_are_held_while_others_are_served(make_node, raised_limit):
+    count = min(MOST_CONNECTIONS, (raised_limit - OPEN_FILES_KEPT_BACK) // 2)
     node = make_node(changes={"network": {"rpc_interfaces": {
         "main": {"max_open_sessions_soft": count + 100, "max_open_sessions_hard": count + 200}}}})
-    handshakes = 200
     with all_closed([]) as streams:
-        streams.extend(tcp(node) for _ in range(count - handshakes))
-        streams.extend(node.client().connect() for _ in range(handshakes))
-        began = time.monotonic()
-        wait_for(lambda: node.client().get("/node/metrics").json()["sessions"]["active"] >= count, "all to be accepted")
+        streams.extend(node.client().connect() for _ in range(count))
         for _ in range(5):
             insist_served(node)
-        for stream in streams[-handshakes:]:
+        for stream in streams[::10]:
             stream.sendall(GET)
-        for stream in streams[-handshakes:]:
+        for stream in streams[::10]:
             assert stream.recv(65536).startswith(b"HTTP/1.1 200")
-        print(f"{count} connections, served after {time.monotonic() - began:.2f} s")
-    wait_for(lambda: node.client().get("/node/metrics").json()["sessions"]["active"] < 50, "sessions to end")
+        assert active(node) >= count
+    wait_for(lambda: active(node) < 50, "sessions to end")
     insist_served(node)
+
+
+def test_files_of_the_node_can_be_opened_whatever_strangers_hold(make_node, raised_limit):
+    """A small chunk size has the node open a file with every write or so; only 1,024 files may be open."""
+    node = make_node(start=False, changes={"ledger": {"chunk_size": "4KB"}})
+    node.launch(files=1024)
+    with all_closed([tcp(node) for _ in range(1500)]):
+        for _ in range(30):
+            insist_served_as_member(node)
+        with all_closed([]) as sessions:
+            for _ in range(900):
+                with contextlib.suppress(OSError):
+                    sessions.append(node.client().connect())
+            for _ in range(30):
+                insist_served_as_member(node)
+            before = processor_time(node)
+            time.sleep(1)
+            assert processor_time(node) - before < 0.5, "accepting does not spin"
+
+
+def processor_time(node):
+    """Seconds."""
+    fields = (Path("/proc") / str(node.process.pid) / "stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_running_out_of_open_files_is_survived(make_node, raised_limit):
