@@ -73,6 +73,7 @@ void Connection::close()
   if (stream_)
     stream_->cancel();
   stream_.reset();
+  drop_request();
   place_.reset();
   slot_.reset();
 }
@@ -363,7 +364,7 @@ void Connection::refuse(Response response)
 {
   is_head_ = false;
   request_open_ = false;
-  parser_.abandon();
+  drop_request();
   begin_answer(std::move(response), true);
 }
 

@@ -91,6 +91,7 @@ private:
   std::uint64_t taken_by_client();
   void request_has_begun();
   void account_request();
+  void drop_request();
   void account_answer();
   WaitingRoom::Place enter(WaitingRoom& room, std::uint64_t size);
 

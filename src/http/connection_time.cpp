@@ -17,6 +17,8 @@ namespace
 /// Below this a half-sent request is not worth counting: most of them are whole a moment later.
 constexpr std::uint64_t counted_size = 4 << 10;
 constexpr std::uint64_t counting_step = 16 << 10;
+/// To be given back to the system rather than kept for the next request.
+constexpr std::size_t much = 256 << 10;
 
 bool over(Connection::Clock::time_point now, Connection::Clock::time_point since, std::uint64_t limit_ms)
 {
@@ -125,6 +127,13 @@ void Connection::account_request()
     place_->resize(size);
   else
     place_.emplace(enter(*interface_->unfinished_requests[known_ ? 1 : 0], size));
+}
+
+void Connection::drop_request()
+{
+  if (parser_.held() >= much)
+    worker_.much_was_dropped();
+  parser_.abandon();
 }
 
 void Connection::account_answer()

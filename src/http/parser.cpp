@@ -80,7 +80,7 @@ public:
   void abandon()
   {
     stage_ = Stage::ended;
-    held_ = {};
+    std::string().swap(held_);
     forget_message();
   }
 
@@ -276,7 +276,7 @@ private:
   void release_held()
   {
     if (held_.capacity() > 4096)
-      held_ = {};
+      std::string().swap(held_); // `= {}` would keep the memory
     held_.clear();
   }
 

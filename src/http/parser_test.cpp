@@ -252,6 +252,32 @@ TEST(RequestParser, TargetOfOneMegabyteIsServed)
   EXPECT_EQ(seen.requests.front().query.size(), std::size_t{1} << 20);
 }
 
+TEST(RequestParser, HoldsWhatHasComeAndLetsGoOfIt)
+{
+  const std::string start = "GET /" + std::string(1 << 20, 'y');
+  RequestParser parser(Limits{});
+  EXPECT_LT(parser.held(), 1024U);
+  for (std::size_t at = 0; at < start.size(); at += 16384)
+    parser.feed(std::string_view(start).substr(at, 16384));
+  EXPECT_GE(parser.held(), start.size());
+  EXPECT_LE(parser.held(), 2 * start.size() + 32768) << "it grows with what comes";
+  EXPECT_EQ(parser.feed(" HTTP/1.1\r\nhost: x\r\n\r\n").outcome, Outcome::complete);
+  parser.take();
+  EXPECT_LT(parser.held(), 8192U) << "one large head is no reason to keep the memory";
+
+  parser.feed("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n");
+  EXPECT_LT(parser.held(), 8192U) << "a length that is declared takes nothing";
+  parser.feed(std::string(500'000, 'b'));
+  EXPECT_GE(parser.held(), 500'000U);
+  parser.abandon();
+  EXPECT_LT(parser.held(), 1024U);
+
+  RequestParser refusing(Limits{});
+  refusing.feed(start);
+  EXPECT_EQ(refusing.feed(std::string(2 << 20, 'y')).outcome, Outcome::header_too_large);
+  EXPECT_LT(refusing.held(), 1024U);
+}
+
 TEST(RequestParser, HeadIsBoundedAsAWhole)
 {
   EXPECT_EQ(parse("GET /" + std::string(3 << 20, 'y'), 16384).end, Outcome::header_too_large);

@@ -1,6 +1,7 @@
 #include "http/worker.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "base/thread.h"
 #include "http/connection.h"
 #include "http/exchange.h"
@@ -128,6 +129,9 @@ void Worker::tick()
           all.push_back(connection);
         for (const auto& connection : all)
           connection->check_time(now);
+        all.clear();
+        if (std::exchange(much_was_dropped_, false))
+          base::return_free_memory();
         tick();
       });
 }

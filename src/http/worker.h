@@ -64,6 +64,11 @@ public:
     return streams_;
   }
   void forget(std::uint64_t connection);
+  /// What clients had sent half was much, and is let go of: the next tick gives it back to the system.
+  void much_was_dropped()
+  {
+    much_was_dropped_ = true;
+  }
   /// Has the connection send what it has, after everything that can be done now for this and other connections:
   /// answers that leave together wake their clients together.
   void send_soon(std::shared_ptr<Connection> connection);
@@ -86,6 +91,7 @@ private:
   std::shared_ptr<Mailbox> mailbox_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::vector<std::shared_ptr<Connection>> sending_soon_;
+  bool much_was_dropped_ = false;
   std::thread thread_;
 };
 }

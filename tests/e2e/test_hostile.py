@@ -208,7 +208,7 @@ def memory_of(node):
     return pages * resource.getpagesize()
 
 
-def test_half_sent_requests_take_little_and_give_it_back(make_node):
+def test_half_sent_requests_take_little_and_give_it_back(make_node, is_sanitized):
     node = make_node(changes={"concordat": {"http": {"max_unfinished_requests": "16MB"}}})
     insist_served(node)
     before = memory_of(node)
@@ -216,12 +216,12 @@ def test_half_sent_requests_take_little_and_give_it_back(make_node):
         for stream in streams:
             with contextlib.suppress(OSError):
                 stream.sendall(b"GET /" + b"a" * ((2 << 20) - 100))
-        member = node.member(0)
         insist_served(node)
-        assert memory_of(node) < before + (64 << 20)
-        assert member.get("/app/commit").status == 200
+        if not is_sanitized:
+            assert memory_of(node) < before + (48 << 20)
     wait_for(lambda: active(node) <= 1, "they to be gone")
-    wait_for(lambda: memory_of(node) < before + (24 << 20), "the memory to be given back", seconds=20)
+    if not is_sanitized:
+        wait_for(lambda: memory_of(node) < before + (8 << 20), "the memory to be given back", seconds=20)
 
 
 def test_members_get_in_while_strangers_fill_whatever_they_can(make_node, raised_limit):
