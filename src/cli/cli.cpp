@@ -148,10 +148,10 @@ void add_ledger(CLI::App& app, Run& run)
     auto* const command = add_command(*group, run, name, description, example, function, options);
     command->add_option("directory", options->directories, "Ledger directories of one node")->required();
     command->add_option(
-        "--service-cert", options->service_certificate, "Fail unless the ledger ends with this service (PEM file)");
+        "--service-cert", options->service_certificate, "Only what this service signed is proven (PEM file)");
     command->add_flag("--committed-only", options->committed_only, "Read only files that are complete and committed");
     command->add_flag("--recovery", options->recovery, "Read files of an unfinished recovery, too");
-    command->add_flag("--strict", options->strict, "Take oddities of older writers for errors");
+    command->add_flag("--strict", options->strict, "Take oddities of older writers, and an unsigned end, for errors");
     return std::pair(command, options);
   };
   add("verify", "Check framing, order, Merkle tree, signatures and certificates",

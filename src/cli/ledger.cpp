@@ -63,11 +63,22 @@ bool is_wanted(const ledger::ShownTransaction& transaction, const LedgerOptions&
   return false;
 }
 
-void show(const ledger::ShownTransaction& transaction, const LedgerOptions& options, Console& console)
+/// What is known of a transaction, said beside it where it is not both signed and committed.
+std::string_view standing(TxId txid, const std::optional<ledger::Verdict>& verdict)
 {
-  if (!is_wanted(transaction, options))
-    return;
-  console.out << paint(console, Colour::bold, transaction.txid.to_string());
+  if (!verdict || txid.seqno > verdict->signed_up_to.seqno)
+    return "  NOT SIGNED: anybody may have written it";
+  if (!verdict->committed_up_to || txid.seqno > verdict->committed_up_to->seqno)
+    return "  signed; the ledger does not show that it was committed";
+  return "";
+}
+
+void show(
+    const ledger::ShownTransaction& transaction, const std::optional<ledger::Verdict>& verdict,
+    const LedgerOptions& options, Console& console)
+{
+  console.out << paint(console, Colour::bold, transaction.txid.to_string())
+              << paint(console, Colour::yellow, standing(transaction.txid, verdict));
   if (transaction.private_bytes > 0)
     console.out << "  " << transaction.private_bytes << " bytes encrypted";
   console.out << '\n';
@@ -81,6 +92,40 @@ void show(const ledger::ShownTransaction& transaction, const LedgerOptions& opti
                   << (value ? shortened(*value, options.full) : "") << '\n';
   }
 }
+
+void print_verdict(const ledger::VerifyReport& report, std::ostream& out)
+{
+  if (!report.verdict)
+  {
+    out << "nothing is proven\n";
+    return;
+  }
+  const auto& verdict = *report.verdict;
+  out << "verified up to " << verdict.signed_up_to.to_string() << ": signed by "
+      << (verdict.service_signed_itself ? "" : "nodes of ") << "the service " << printable(verdict.service.subject())
+      << ", key " << verdict.service.public_key().id() << '\n'
+      << (verdict.service_was_given
+              ? "  it is the service of the certificate given\n"
+              : "  nobody vouches for it: the ledger itself names it; compare the key, or give --service-cert\n");
+  if (verdict.committed_up_to)
+    out << "  committed up to " << verdict.committed_up_to->to_string() << " at least, as the service signed later\n";
+  else
+    out << "  nothing in it shows that any of it was committed\n";
+  const auto& services = verdict.services;
+  for (std::size_t i = 0; i + 1 < services.size(); ++i)
+    out << "  from " << services[i].from.to_string() << " to before " << services[i + 1].from.to_string()
+        << " written by an earlier service, key " << services[i].cert.public_key().id()
+        << (services[i].endorsed_at ? ", endorsed by the one after it" : ", not endorsed by the one after it") << '\n';
+  out << "the service is " << printable(verdict.service_status) << '\n';
+}
+
+/// Whether what was proven when the ledger was read before is proven of what was read now. A node may have gone on
+/// writing in between.
+bool still_proven(const std::optional<ledger::Verdict>& before, const std::optional<ledger::Verdict>& now)
+{
+  return !before || (now && now->signed_up_to.seqno >= before->signed_up_to.seqno &&
+                     now->committed_up_to.value_or(TxId{}).seqno >= before->committed_up_to.value_or(TxId{}).seqno);
+}
 }
 
 Outcome run_ledger_verify(const LedgerOptions& options, Console& console)
@@ -92,22 +137,39 @@ Outcome run_ledger_verify(const LedgerOptions& options, Console& console)
   console.out << fmt::format(
       "{} chunks, {} transactions, {} signatures by nodes, {} by the service\n", grouped(report->chunks),
       grouped(report->entries), grouped(report->signatures), grouped(report->cose_signatures));
-  if (!report->ok())
-    return std::unexpected(not_verified());
-  console.out << "verified up to " << (report->last_signed ? report->last_signed->to_string() : "nothing signed")
-              << "; the service is " << printable(report->service_status) << '\n';
-  return {};
+  print_verdict(*report, console.out);
+  return report->ok() ? Outcome{} : std::unexpected(not_verified());
 }
 
 Outcome run_ledger_show(const LedgerOptions& options, Console& console)
 {
-  const auto report =
-      verify(options, [&](const ledger::ShownTransaction& transaction) { show(transaction, options, console); });
+  // What is signed is known at the end only, so the ledger is read twice.
+  const auto before = verify(options, {});
+  if (!before)
+    return std::unexpected(before.error());
+  bool found = false;
+  const auto report = verify(
+      options,
+      [&](const ledger::ShownTransaction& transaction)
+      {
+        const auto& verdict = before->verdict;
+        if (!is_wanted(transaction, options))
+          return;
+        found = true;
+        if (!options.strict || (verdict && transaction.txid.seqno <= verdict->signed_up_to.seqno))
+          show(transaction, verdict, options, console);
+      });
   if (!report)
     return std::unexpected(report.error());
-  if (report->ok())
-    return {};
-  print_findings(*report, console.err);
-  return std::unexpected(not_verified());
+  if (!still_proven(before->verdict, report->verdict))
+    return refuse(Exit::not_verified, "the ledger was changed while it was read; what was printed is not proven");
+  if (!report->ok())
+  {
+    print_findings(*report, console.err);
+    return std::unexpected(not_verified());
+  }
+  if (!found && !options.txid.empty())
+    return refuse(Exit::failed, "there is no transaction " + printable(options.txid) + " in the ledger");
+  return {};
 }
 }

@@ -72,6 +72,9 @@ Outcome run_receipt_get(const ReceiptOptions& options, Console& console)
 
 Outcome run_receipt_verify(const ReceiptOptions& options, Console& console)
 {
+  const auto expected = TxId::parse(options.txid);
+  if (!options.txid.empty() && !expected)
+    return refuse(Exit::usage, "a transaction id has the form VIEW.SEQNO, such as 2.18");
   const auto text = read_receipt(options.file);
   if (!text)
     return std::unexpected(text.error());
@@ -87,19 +90,18 @@ Outcome run_receipt_verify(const ReceiptOptions& options, Console& console)
   const auto receipt = ledger::Receipt::from_json(*text);
   if (!receipt)
     return refuse(Exit::not_verified, "this is not a receipt: " + printable(receipt.error().describe()));
-  if (const auto verified = receipt->verify(*service); !verified)
+  const auto proven = receipt->verify(*service);
+  if (!proven)
     return refuse(
-        Exit::not_verified, "the receipt does not verify: " + printable(verified.error().describe()),
+        Exit::not_verified, "the receipt does not verify: " + printable(proven.error().describe()),
         "do not rely on it; check that the certificate is that of the service that issued it");
-
-  const auto txid = receipt->txid();
-  if (!options.txid.empty() && (!txid || txid->to_string() != options.txid))
+  if (expected && *proven != *expected)
     return refuse(
-        Exit::not_verified, "the receipt is that of " +
-                                (txid ? "transaction " + txid->to_string() : "a signature transaction") + ", not of " +
-                                printable(options.txid));
-  console.out << "verified: the service signed "
-              << (txid ? "transaction " + txid->to_string() : std::string("this signature transaction")) << '\n'
+        Exit::not_verified,
+        "the receipt is that of transaction " + proven->to_string() + ", not of " + expected->to_string());
+
+  console.out << "verified: the service signed transaction " << proven->to_string()
+              << (receipt->components ? "" : ", a signature transaction") << '\n'
               << "  root   " << base::to_hex(base::as_view(receipt->root())) << '\n'
               << "  node   " << printable(receipt->node_id) << '\n';
   if (receipt->components && receipt->components->claims_digest)

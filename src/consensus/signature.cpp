@@ -38,8 +38,10 @@ Result<void> verify_signature(TxId txid, const kv::WriteSet& writes, const crypt
   const auto read = ledger::read_signature(writes);
   if (!read)
     return std::unexpected(read.error());
-  const auto& record = read->record;
   const auto wrong = [](std::string what) { return fail(ErrorCode::corrupt, std::move(what)); };
+  if (!read->record)
+    return wrong("no node has signed");
+  const auto& record = *read->record;
   if (record.txid != txid)
     return wrong("it says that it is " + record.txid.to_string());
   const auto certificate = crypto::Certificate::from_pem(record.cert);

@@ -7,6 +7,7 @@
 
 #include <ctime>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 namespace concordat::crypto
 {
@@ -99,6 +100,12 @@ std::string Certificate::subject() const
   char* text = nullptr;
   const auto size = BIO_get_mem_data(output.get(), &text);
   return {text, static_cast<std::size_t>(size)};
+}
+
+bool Certificate::is_ca() const
+{
+  const ErrorScope errors;
+  return X509_check_ca(native_.get()) != 0;
 }
 
 bool Certificate::signed_by(const Certificate& issuer) const

@@ -43,6 +43,8 @@ public:
     return not_before_ <= unix_seconds && unix_seconds <= not_after_;
   }
   std::string subject() const; ///< such as "CN=CCF Service"
+  /// It may issue other certificates (RFC 5280 §4.2.1.9).
+  bool is_ca() const;
   /// The signature of this certificate verifies under the issuer's key. Validity times are not looked at.
   bool signed_by(const Certificate& issuer) const;
   bool signed_by(const PublicKey& issuer) const;

@@ -1,19 +1,19 @@
 #pragma once
 
-#include "crypto/certificate.h"
 #include "kv/write_set.h"
 #include "ledger/entry.h"
 #include "ledger/merkle.h"
+#include "ledger/service_tables.h"
+#include "ledger/signature.h"
+#include "ledger/verdict.h"
 #include "ledger/verifier.h"
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 
 namespace concordat::ledger
 {
-struct SignatureTransaction;
 
 /// The findings of one verification. An old or hostile ledger could give one for each entry, so there is a bound.
 class Findings
@@ -22,6 +22,7 @@ public:
   Findings(VerifyReport& report, bool strict) : report_(report), strict_(strict) {}
 
   void error(const std::string& place, std::string text);
+  void note(const std::string& place, std::string text);
   /// What a reader must accept but our writer does not leave: an error if the caller asked for strictness.
   void oddity(const std::string& place, std::string text);
 
@@ -37,15 +38,17 @@ private:
 };
 
 /// Checks transactions one after the other and keeps what later ones are judged by: the tree, the nodes, the service.
-/// Used by one thread.
+/// A signature transaction without a fault goes into the verdict. Used by one thread.
 class LedgerCheck
 {
 public:
   LedgerCheck(
-      VerifyReport& report, Findings& findings, const std::function<void(const ShownTransaction&)>& on_transaction)
+      VerifyReport& report, Findings& findings, std::optional<crypto::Certificate> given,
+      const std::function<void(const ShownTransaction&)>& on_transaction)
       : report_(report),
         findings_(findings),
-        on_transaction_(on_transaction)
+        on_transaction_(on_transaction),
+        verdict_(std::move(given))
   {
   }
 
@@ -59,43 +62,42 @@ public:
   {
     return previous_ && previous_->signature;
   }
-  /// PEM, from the newest service.info; empty if there was none.
-  const std::string& service_certificate() const
+  /// Of the tree over all transactions so far.
+  Digest root() const
   {
-    return service_cert_;
+    return tree_.root();
+  }
+  /// The service that the newest transactions name.
+  const std::optional<crypto::Certificate>& service() const
+  {
+    return tables_.service();
+  }
+  const VerdictBuilder& verdict() const
+  {
+    return verdict_;
   }
 
 private:
   struct Previous
   {
-    View view;
+    TxId txid;
     std::uint8_t flags;
     bool signature;
-  };
-  struct Node
-  {
-    std::string status;
-    std::string cert; ///< only in records of 1.x
   };
 
   Result<void> check(const Entry& entry, const kv::WriteSet& writes, bool first_in_chunk);
   Result<void> check_sequence(const Entry& entry, const kv::WriteSet& writes, bool first_in_chunk);
   Result<void> check_names(const kv::WriteSet& writes);
-  Result<void> check_nodes(const kv::WriteSet& writes);
-  Result<void> check_service(const kv::WriteSet& writes);
   Result<void> check_signature(const Entry& entry, const kv::WriteSet& writes);
-  Result<void> check_signer(const SignatureTransaction& read, const crypto::Certificate& service);
-  void remember(const kv::WriteSet& writes);
+  Result<bool> check_node(const SignatureRecord& record, const crypto::Certificate& service);
   void show(const Entry& entry, const kv::WriteSet& writes);
 
   VerifyReport& report_;
   Findings& findings_;
   const std::function<void(const ShownTransaction&)>& on_transaction_;
   MerkleTree tree_;
+  ServiceTables tables_;
+  VerdictBuilder verdict_;
   std::optional<Previous> previous_;
-  std::map<std::string, Node, std::less<>> nodes_;             ///< by id, from nodes.info
-  std::map<std::string, std::string, std::less<>> node_certs_; ///< by id, PEM, from nodes.endorsed_certificates
-  std::string service_status_;
-  std::string service_cert_;
 };
 }

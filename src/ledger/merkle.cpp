@@ -189,4 +189,26 @@ Digest fold(Digest leaf, const Proof& proof)
     leaf = step.sibling_is_left ? parent(step.sibling, leaf) : parent(leaf, step.sibling);
   return leaf;
 }
+
+bool may_be_path_of(std::uint64_t index, const Proof& proof)
+{
+  // A node with an odd number has a sibling to its left. One with an even number has one to its right, unless it is the
+  // last of its row and is promoted; from then on it is the last of every row.
+  bool is_last = false;
+  for (const auto& step : proof)
+  {
+    if (step.sibling_is_left)
+    {
+      if (index == 0)
+        return false;
+      const auto promoted = std::countr_zero(index);
+      is_last = is_last || promoted > 0;
+      index >>= promoted;
+    }
+    else if ((index & 1) != 0 || is_last)
+      return false;
+    index >>= 1;
+  }
+  return index == 0;
+}
 }

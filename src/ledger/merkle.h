@@ -64,4 +64,7 @@ private:
 
 /// Folds a path onto a leaf.
 Digest fold(Digest leaf, const Proof& proof);
+
+/// Whether a path can lead from leaf number `index` to the root of some tree.
+bool may_be_path_of(std::uint64_t index, const Proof& proof);
 }

@@ -204,5 +204,36 @@ TEST(MerkleTree, MalformedSerialisedTreesAreRefused)
   nonzero[20] = 1;
   EXPECT_FALSE(MerkleTree::deserialise(nonzero)) << "leaf 0 is zeros";
 }
+
+TEST(MerkleTree, APathFitsItsOwnLeafAndInAFullTreeNoOther)
+{
+  MerkleTree tree;
+  for (std::uint64_t size = 1; size <= 64; ++size)
+  {
+    for (std::uint64_t index = 0; index < size; ++index)
+    {
+      const auto path = tree.path(index);
+      EXPECT_TRUE(may_be_path_of(index, path)) << index << " of " << size;
+      // Elsewhere a path may fit a leaf of a tree of another size.
+      for (std::uint64_t other = 0; std::has_single_bit(size) && other < size; ++other)
+        EXPECT_EQ(may_be_path_of(other, path), other == index) << index << " for " << other << " of " << size;
+    }
+    tree.append(crypto::sha256(std::to_string(size)));
+  }
+}
+
+TEST(MerkleTree, APathOfAnotherShapeIsNoPathOfALeaf)
+{
+  const ProofStep left{true, {}};
+  const ProofStep right{false, {}};
+  EXPECT_TRUE(may_be_path_of(0, {}));
+  EXPECT_FALSE(may_be_path_of(1, {})) << "a leaf with a left sibling";
+  EXPECT_FALSE(may_be_path_of(0, {left}));
+  EXPECT_FALSE(may_be_path_of(1, {right}));
+  EXPECT_TRUE(may_be_path_of(2, {left})) << "promoted";
+  EXPECT_FALSE(may_be_path_of(2, {left, right})) << "what was promoted once is the last of every row";
+  EXPECT_TRUE(may_be_path_of(2, {right, left, right}));
+  EXPECT_FALSE(may_be_path_of(2, {right, left, left}));
+}
 }
 }

@@ -1,6 +1,7 @@
 #include "ledger/receipt.h"
 
 #include "base/encoding.h"
+#include "crypto/cose.h"
 #include "crypto/hash.h"
 #include "ledger/json_text.h"
 #include "ledger/signature.h"
@@ -17,6 +18,7 @@ constexpr std::size_t max_proof = 64; ///< seqnos have 63 bits
 constexpr std::size_t max_endorsements = 32;
 constexpr std::size_t max_signature = 1024;
 constexpr std::size_t max_evidence = 1024;
+constexpr std::size_t max_cose = 16384;
 
 std::string hex(const Digest& digest)
 {
@@ -109,24 +111,36 @@ std::unexpected<Error> failed(std::string_view step, std::string_view why)
   return fail(ErrorCode::corrupt, "the receipt does not verify at the " + std::string(step) + ": " + std::string(why));
 }
 
-/// `cert` issued by the first endorsement, each by the next, the last by the service.
-Result<void>
-verify_chain(const crypto::Certificate& node, const std::vector<std::string>& pems, const crypto::Certificate& service)
+/// The services between the node and the one given: who issued the node's certificate first, the one given last.
+Result<std::vector<crypto::Certificate>>
+read_chain(const std::vector<std::string>& pems, const crypto::Certificate& service)
 {
-  auto issued = node;
-  for (std::size_t i = 0; i <= pems.size(); ++i)
+  std::vector<crypto::Certificate> chain;
+  for (std::size_t i = 0; i < pems.size(); ++i)
   {
-    const auto issuer = i < pems.size() ? crypto::Certificate::from_pem(pems[i]) : service;
-    if (!issuer)
+    auto endorsed = crypto::Certificate::from_pem(pems[i]);
+    if (!endorsed)
       return failed("endorsement", "service endorsement " + std::to_string(i) + " is not a certificate");
-    if (!issuer->public_key().curve())
-      return failed("endorsement", "the key of an issuer is not an EC key");
-    if (!issued.signed_by(*issuer))
+    chain.push_back(std::move(*endorsed));
+  }
+  chain.push_back(service);
+  for (const auto& issuer : chain)
+    if (!issuer.public_key().curve() || !issuer.is_ca())
+      return failed("endorsement", "a certificate in the chain is not that of a service: it may not issue others");
+  return chain;
+}
+
+/// `cert` issued by the first endorsement, each by the next, the last by the service.
+Result<void> verify_chain(crypto::Certificate issued, const std::vector<crypto::Certificate>& chain)
+{
+  for (std::size_t i = 0; i < chain.size(); ++i)
+  {
+    if (!issued.signed_by(chain[i]))
       return failed(
-          "endorsement", i == pems.size()
+          "endorsement", i + 1 == chain.size()
                              ? "the chain of certificates does not end at the service certificate given"
                              : "service endorsement " + std::to_string(i) + " did not issue the certificate before it");
-    issued = *issuer;
+    issued = chain[i];
   }
   return {};
 }
@@ -137,6 +151,8 @@ std::string Receipt::to_json() const
   json::object object;
   if (!cert.empty())
     object["cert"] = cert;
+  if (cose_signature)
+    object["cose_signature"] = base::to_base64(*cose_signature);
   if (components)
   {
     json::object& members = object["leaf_components"].emplace_object();
@@ -175,6 +191,8 @@ Result<Receipt> Receipt::from_json(std::string_view text)
   const auto* const components = object->if_contains("leaf_components");
   if ((components != nullptr) == object->contains("leaf"))
     return not_understood("exactly one of the fields 'leaf' and 'leaf_components' is needed");
+  if (components && object->contains("cose_signature"))
+    return not_understood("field 'cose_signature' belongs to a signature transaction, beside 'leaf'");
 
   Receipt receipt;
   FieldReader fields(*object);
@@ -183,6 +201,8 @@ Result<Receipt> Receipt::from_json(std::string_view text)
   receipt.cert = fields.optional_text("cert", max_cert).value_or("");
   if (!components)
     receipt.leaf = fields.digest("leaf");
+  if (fields.has("cose_signature"))
+    receipt.cose_signature = fields.base64("cose_signature", max_cose);
   if (auto good = fields.result(); !good)
     return not_understood("the receipt", good.error());
   if (components)
@@ -218,11 +238,11 @@ Digest Receipt::root() const
   return fold(crypto::sha256({base::as_view(components->write_set_digest), base::as_view(evidence), claims}), proof);
 }
 
-Result<void> Receipt::verify(const crypto::Certificate& service) const
+Result<TxId> Receipt::verify(const crypto::Certificate& service) const
 {
   if (components.has_value() == leaf.has_value())
     return failed("leaf", "exactly one of leaf and leaf components must be there");
-  if (components && !named_by(components->commit_evidence))
+  if (components && !txid())
     return failed("leaf", "the commit evidence does not name a transaction");
   if (cert.empty())
     return failed("signature", "there is no certificate of the node that signed");
@@ -233,11 +253,43 @@ Result<void> Receipt::verify(const crypto::Certificate& service) const
     return failed("signature", "the key of the node that signed is not an EC key");
   if (!node->public_key().verify_digest(root(), signature))
     return failed("signature", "it is not the node's signature over the root that leaf and proof lead to");
-  if (auto chained = verify_chain(*node, service_endorsements, service); !chained)
-    return chained;
+  const auto chain = read_chain(service_endorsements, service);
+  if (!chain)
+    return std::unexpected(chain.error());
+  if (auto chained = verify_chain(*node, *chain); !chained)
+    return std::unexpected(chained.error());
+  // Whoever issues certificates signs their digests, and such a signature looks like one over a root.
+  if (node->is_ca())
+    return failed("endorsement", "the certificate that signed is that of a service, not of a node");
   if (node->public_key().id() != node_id)
     return failed("node id", "it is not the hash of the key that signed");
-  return {};
+  return verify_leaf(chain->front());
+}
+
+/// Which transaction the leaf stands for. Only components show that it stands for one at all: any other node of the
+/// tree, and any other 32 bytes that a node's key ever signed (it signs TLS handshakes, too), pass for a bare leaf.
+Result<TxId> Receipt::verify_leaf(const crypto::Certificate& issuer) const
+{
+  if (components)
+  {
+    const auto named = txid();
+    if (!may_be_path_of(named->seqno, proof))
+      return failed(
+          "leaf", "the proof leads from another place in the tree than that of transaction " + named->to_string());
+    return *named;
+  }
+  if (!proof.empty())
+    return failed(
+        "leaf", "a leaf without components does not say which transaction it stands for; ledgers from before commit "
+                "evidence are proven by 'ledger verify' alone");
+  if (!cose_signature)
+    return failed(
+        "leaf", "it shows that a node signed 32 bytes, and not that they are the root of a signature transaction: the "
+                "service's own signature (cose_signature) is missing");
+  const auto claims = crypto::cose_verify_root(*cose_signature, issuer.public_key(), *leaf);
+  if (!claims)
+    return failed("service's signature", claims.error().describe());
+  return claims->txid;
 }
 
 Result<Receipt> make_receipt(const Entry& entry, const Entry& signature, const LedgerSecret& secret)
@@ -254,7 +306,9 @@ Result<Receipt> make_receipt(const Entry& entry, const Entry& signature, const L
   auto signed_root = read_signature(writes);
   if (!signed_root)
     return unfit(signed_root.error().describe());
-  auto& record = signed_root->record;
+  if (!signed_root->record)
+    return unfit("only the service signed it, and receipts of this form hold a node's signature");
+  auto& record = *signed_root->record;
   if (record.txid != signature.txid)
     return unfit("that says it is " + record.txid.to_string());
 
@@ -267,6 +321,7 @@ Result<Receipt> make_receipt(const Entry& entry, const Entry& signature, const L
     if (entry.bytes != signature.bytes)
       return unfit("they are different entries");
     receipt.leaf = record.root;
+    receipt.cose_signature = std::move(signed_root->cose);
     return receipt;
   }
 

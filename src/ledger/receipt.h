@@ -27,6 +27,9 @@ struct Receipt
   };
   std::optional<Components> components; ///< absent for a signature transaction, and before commit evidence existed
   std::optional<Digest> leaf;           ///< then this: the root that it signs, or the leaf
+  /// COSE_Sign1 of the service over that root, which names the signature transaction: our addition to the form, without
+  /// which a receipt of one would only show that a node signed 32 bytes.
+  std::optional<std::string> cose_signature;
   /// PEM; from the issuer of `cert` to one that the service certificate issued. Empty if that issued `cert` itself.
   std::vector<std::string> service_endorsements;
 
@@ -36,12 +39,17 @@ struct Receipt
   /// @param text any bytes; Error::invalid naming the field
   static Result<Receipt> from_json(std::string_view text);
 
-  /// The transaction that the commit evidence names; nothing for a signature transaction.
+  /// The transaction that the commit evidence names, proven or not; nothing for a signature transaction.
   std::optional<TxId> txid() const;
   /// The root that the leaf and the proof lead to.
   Digest root() const;
-  /// Steps 1–5 of receipts.md §1.3, validity times aside. Error::corrupt says which step failed.
-  Result<void> verify(const crypto::Certificate& service) const;
+  /// Steps 1–5 of receipts.md §1.3, validity times aside, and what keeps anything else that the service or a node signs
+  /// from passing as a receipt (docs/audit.md).
+  /// @return the transaction that is proven; Error::corrupt says which step failed
+  Result<TxId> verify(const crypto::Certificate& service) const;
+
+private:
+  Result<TxId> verify_leaf(const crypto::Certificate& issuer) const;
 };
 
 /// Makes the receipt for the transaction `entry`, covered by the signature transaction `signature` (the first one at

@@ -1,9 +1,9 @@
 #include "ledger/receipt.h"
 
 #include "base/encoding.h"
-#include "base/files.h"
 #include "crypto/hash.h"
-#include "ledger/test_service.h"
+#include "ledger/test_foreign.h"
+#include "ledger/test_receipt.h"
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
@@ -15,8 +15,6 @@ namespace concordat::ledger
 {
 namespace
 {
-const std::string service_a = CONCORDAT_TEST_DATA "/ledger/service_a";
-
 template <typename T> T must(Result<T> result)
 {
   if (!result)
@@ -24,82 +22,56 @@ template <typename T> T must(Result<T> result)
   return std::move(*result);
 }
 
-std::string content(const std::string& path)
-{
-  return must(base::RealFileSystem().read(service_a + path));
-}
-
-struct Snapshot
-{
-  std::string file = content("/snapshots/snapshot_61_62.committed");
-  Entry entry = must(parse_entry(file));
-  std::string receipt = file.substr(entry.bytes.size());
-  crypto::Certificate service = must(crypto::Certificate::from_pem(content("/common/service_cert.pem")));
-};
-
-/// A ledger of 40 transactions, some of them signatures.
-class ReceiptOfOwnLedger : public testing::Test
+/// The receipt that stands in a snapshot file of another program.
+class ReceiptOfForeignSnapshot : public ForeignLedger
 {
 protected:
-  ReceiptOfOwnLedger()
+  void SetUp() override
   {
-    service.create();
-    service.sign();
-    for (int batch = 1; batch <= 5; ++batch)
-    {
-      for (int i = 0; i < batch; ++i)
-        service.write_something();
-      signature = service.next().seqno;
-      service.tree.flush(signature / 2);
-      service.sign();
-    }
+    ForeignLedger::SetUp();
+    if (IsSkipped())
+      return;
+    file = content("service_a/snapshots/snapshot_61_62.committed");
+    entry = must(parse_entry(file));
+    receipt = file.substr(entry.bytes.size());
+    service = must(crypto::Certificate::from_pem(content("service_a/common/service_cert.pem")));
   }
 
-  Entry entry(Seqno seqno) const
-  {
-    return parse_entry(service.entry(seqno)).value();
-  }
-  Result<Receipt> make(Seqno seqno) const
-  {
-    return make_receipt(entry(seqno), entry(signature), service.secret);
-  }
-
-  TestService service;
-  Seqno signature = 0; ///< the last one
+  std::string file;
+  Entry entry;
+  std::string receipt;
+  std::optional<crypto::Certificate> service;
 };
 
-TEST(Receipt, TheOneInARealSnapshotFileVerifies)
+TEST_F(ReceiptOfForeignSnapshot, Verifies)
 {
-  const Snapshot snapshot;
-  const auto receipt = Receipt::from_json(snapshot.receipt);
-  ASSERT_TRUE(receipt) << receipt.error().describe();
-  const auto verified = receipt->verify(snapshot.service);
+  const auto read = Receipt::from_json(receipt);
+  ASSERT_TRUE(read) << read.error().describe();
+  const auto verified = read->verify(*service);
   EXPECT_TRUE(verified) << verified.error().describe();
-  EXPECT_EQ(receipt->components->claims_digest, snapshot.entry.write_set_digest());
-  EXPECT_EQ(receipt->txid()->seqno, 62U);
+  EXPECT_EQ(read->components->claims_digest, entry.write_set_digest());
+  EXPECT_EQ(verified, (TxId{4, 62}));
 }
 
-TEST(Receipt, TheOneInARealSnapshotFileIsWrittenAgainAsItWas)
+TEST_F(ReceiptOfForeignSnapshot, IsWrittenAgainAsItWas)
 {
-  const Snapshot snapshot;
-  EXPECT_EQ(Receipt::from_json(snapshot.receipt)->to_json(), snapshot.receipt);
+  EXPECT_EQ(Receipt::from_json(receipt)->to_json(), receipt);
 }
 
-TEST(Receipt, AnyChangeToARealOneIsRefused)
+TEST_F(ReceiptOfForeignSnapshot, IsRefusedWithAnyChange)
 {
-  const Snapshot snapshot;
   std::size_t accepted = 0;
-  for (std::size_t at = 0; at < snapshot.receipt.size(); ++at)
+  for (std::size_t at = 0; at < receipt.size(); ++at)
   {
-    auto text = snapshot.receipt;
+    auto text = receipt;
     text[at] = static_cast<char>(text[at] ^ 1);
-    const auto receipt = Receipt::from_json(text);
-    if (receipt && receipt->verify(snapshot.service))
+    const auto read = Receipt::from_json(text);
+    if (read && read->verify(*service))
     {
       ++accepted;
       // What is left are bytes without meaning: what is read from them is what was read before.
-      auto back = receipt->to_json();
-      auto original = Receipt::from_json(snapshot.receipt)->to_json();
+      auto back = read->to_json();
+      auto original = Receipt::from_json(receipt)->to_json();
       const auto meaning = [](const std::string& json)
       {
         auto object = boost::json::parse(json).as_object();
@@ -121,7 +93,7 @@ TEST_F(ReceiptOfOwnLedger, EveryTransactionThatTheTreeKeepsHasOneThatVerifies)
     ASSERT_TRUE(receipt) << receipt.error().describe();
     const auto verified = receipt->verify(service.service_cert);
     ASSERT_TRUE(verified) << verified.error().describe();
-    EXPECT_EQ(receipt->txid(), (TxId{2, seqno}));
+    EXPECT_EQ(verified, (TxId{2, seqno}));
     EXPECT_EQ(receipt->components->write_set_digest, crypto::sha256(service.entry(seqno)));
     const auto back = Receipt::from_json(receipt->to_json());
     ASSERT_TRUE(back) << back.error().describe();
@@ -147,7 +119,21 @@ TEST_F(ReceiptOfOwnLedger, ASignatureTransactionHasTheRootItSignsAsLeaf)
   auto tree = service.tree;
   tree.truncate(signature);
   EXPECT_EQ(receipt->leaf, tree.root());
-  EXPECT_TRUE(receipt->verify(service.service_cert));
+  EXPECT_EQ(receipt->verify(service.service_cert), (TxId{2, signature}));
+  const auto back = Receipt::from_json(receipt->to_json());
+  ASSERT_TRUE(back) << back.error().describe();
+  EXPECT_EQ(back->verify(service.service_cert), (TxId{2, signature})) << "the transaction is proven, not only a root";
+}
+
+TEST_F(ReceiptOfOwnLedger, ASignatureTransactionThatOnlyTheServiceSignedHasNone)
+{
+  auto writes = service.signature();
+  writes.erase(std::string(signatures_table));
+  signature = service.next().seqno;
+  service.write(writes);
+  const auto receipt = make(signature);
+  ASSERT_FALSE(receipt);
+  EXPECT_NE(receipt.error().message.find("only the service signed it"), std::string::npos);
 }
 
 TEST_F(ReceiptOfOwnLedger, ATransactionAfterTheSignatureIsRefused)
@@ -276,10 +262,9 @@ TEST_F(ReceiptOfOwnLedger, KeysStandInAlphabeticalOrder)
   }
 }
 
-TEST(Receipt, MalformedTextIsRefusedNamingTheField)
+TEST_F(ReceiptOfOwnLedger, MalformedTextIsRefusedNamingTheField)
 {
-  const Snapshot snapshot;
-  const auto original = boost::json::parse(snapshot.receipt).as_object();
+  const auto original = boost::json::parse(make(signature - 1)->to_json()).as_object();
   const auto refused = [&](const std::string& naming, const std::function<void(boost::json::object&)>& change)
   {
     auto object = original;
@@ -306,6 +291,7 @@ TEST(Receipt, MalformedTextIsRefusedNamingTheField)
   refused("leaf", [](Object& o) { o["leaf"] = std::string(64, '0'); });
   refused("cert", [](Object& o) { o["cert"] = std::string(100000, 'a'); });
   refused("cert", [](Object& o) { o["cert"] = 1; });
+  refused("cose_signature", [](Object& o) { o["cose_signature"] = "AAAA"; });
   refused("signature", [](Object& o) { o["signature"] = "no base64!"; });
   refused(
       "proof",

@@ -9,16 +9,44 @@ namespace
 constexpr std::size_t max_signature = 1024;
 const std::string unused_nonce(64, '0');
 
-/// The value that the table's only key is set to.
+/// The value of the key that every table of a signature transaction has.
+Result<std::string_view> value_in(const kv::MapWrites& map, std::string_view table)
+{
+  const auto found = map.find(single_key);
+  if (found == map.end() || !found->second)
+    return fail(ErrorCode::corrupt, "a signature transaction without the one key of " + std::string(table));
+  return std::string_view(*found->second);
+}
+
 Result<std::string_view> only_value(const kv::WriteSet& writes, std::string_view table)
 {
   const auto found = writes.find(table);
   if (found == writes.end())
     return fail(ErrorCode::corrupt, "a signature transaction without the table " + std::string(table));
-  const auto& map = found->second;
-  if (map.size() != 1 || map.begin()->first != single_key || !map.begin()->second)
+  if (found->second.size() != 1)
     return fail(ErrorCode::corrupt, "a signature transaction writes other keys to " + std::string(table));
-  return std::string_view(*map.begin()->second);
+  return value_in(found->second, table);
+}
+
+/// Keys of the table beside the one are other kinds of signing keys of the service: numbers of 64 bits.
+Result<void> read_cose(const kv::MapWrites& map, SignatureTransaction& read)
+{
+  for (const auto& [key, value] : map)
+    if (key.size() != single_key.size() || !value)
+      return fail(
+          ErrorCode::corrupt, "a signature transaction writes other keys to " + std::string(cose_signatures_table));
+  const auto json = value_in(map, cose_signatures_table);
+  if (!json)
+    return std::unexpected(json.error());
+  const auto text = parse_string(*json);
+  if (!text)
+    return fail("the COSE signature", text.error());
+  auto bytes = canonical_base64(*text);
+  if (!bytes)
+    return fail("the COSE signature", bytes.error());
+  read.cose = std::move(*bytes);
+  read.has_unknown_signatures = map.size() > 1;
+  return {};
 }
 }
 
@@ -45,32 +73,31 @@ Result<SignatureRecord> SignatureRecord::from_json(std::string_view text)
 
 Result<SignatureTransaction> read_signature(const kv::WriteSet& writes)
 {
-  const bool has_cose = writes.contains(cose_signatures_table);
-  if (writes.size() != (has_cose ? 3 : 2))
+  const auto cose = writes.find(cose_signatures_table);
+  const bool has_record = writes.contains(signatures_table);
+  const bool has_cose = cose != writes.end();
+  if (!has_record && !has_cose)
+    return fail(ErrorCode::corrupt, "a signature transaction without a signature");
+  if (writes.size() != 1U + (has_record ? 1 : 0) + (has_cose ? 1 : 0))
     return fail(ErrorCode::corrupt, "a signature transaction writes to other tables as well");
-  const auto value = only_value(writes, signatures_table);
-  if (!value)
-    return std::unexpected(value.error());
+  SignatureTransaction read;
   const auto tree = only_value(writes, tree_table);
   if (!tree)
     return std::unexpected(tree.error());
-  auto record = SignatureRecord::from_json(*value);
-  if (!record)
-    return fail("the signature record", record.error());
-  SignatureTransaction read{std::move(*record), std::string(*tree), std::nullopt};
-  if (has_cose)
+  read.tree = *tree;
+  if (has_record)
   {
-    const auto json = only_value(writes, cose_signatures_table);
-    if (!json)
-      return std::unexpected(json.error());
-    const auto text = parse_string(*json);
-    if (!text)
-      return fail("the COSE signature", text.error());
-    auto bytes = canonical_base64(*text);
-    if (!bytes)
-      return fail("the COSE signature", bytes.error());
-    read.cose = std::move(*bytes);
+    const auto value = only_value(writes, signatures_table);
+    if (!value)
+      return std::unexpected(value.error());
+    auto record = SignatureRecord::from_json(*value);
+    if (!record)
+      return fail("the signature record", record.error());
+    read.record = std::move(*record);
   }
+  if (has_cose)
+    if (auto good = read_cose(cose->second, read); !good)
+      return std::unexpected(good.error());
   return read;
 }
 }

@@ -24,20 +24,21 @@ struct SignatureRecord
   static Result<SignatureRecord> from_json(std::string_view text);
 };
 
-/// What a signature transaction holds.
+/// What a signature transaction holds: a node's signature, the service's, or both.
 struct SignatureTransaction
 {
-  SignatureRecord record;
-  std::string tree;                ///< a serialised Merkle tree
-  std::optional<std::string> cose; ///< a COSE_Sign1 over the root; absent in ledgers of old releases
+  std::optional<SignatureRecord> record; ///< absent where only the service signs
+  std::string tree;                      ///< a serialised Merkle tree
+  std::optional<std::string> cose;       ///< a COSE_Sign1 over the root; absent in ledgers of old releases
+  bool has_unknown_signatures = false;   ///< of kinds that are not read here (post-quantum ones)
 };
 
 inline bool is_signature(const kv::WriteSet& writes)
 {
-  return writes.contains(signatures_table);
+  return writes.contains(signatures_table) || writes.contains(cose_signatures_table);
 }
 
-/// Reads the tables of a signature transaction; nothing but its three tables, or the two older ones, each with the one
-/// key, is accepted. Whether the signature is right is not looked at.
+/// Reads the tables of a signature transaction: the tree and one or both kinds of signature, each table with its one
+/// key, and nothing else. Whether a signature is right is not looked at.
 Result<SignatureTransaction> read_signature(const kv::WriteSet& writes);
 }

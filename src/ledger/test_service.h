@@ -6,6 +6,7 @@
 #include "ledger/merkle.h"
 #include "ledger/secret.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,16 @@ public:
   /// A transaction that writes one key to a public and a private map.
   const EncodedEntry& write_something();
   const EncodedEntry& sign(std::uint8_t flags = 0);
+  /// What the next transaction would write if it were a signature.
+  kv::WriteSet signature() const;
+  /// What a transaction would write that sets the service's status.
+  kv::WriteSet service_info(const std::string& status) const;
+
+  /// A disaster recovery: new keys for service and node, a view two further on, and the transaction that begins it.
+  /// @pre the last transaction is a signature
+  void recover();
+  /// The transaction that ends a recovery or opens a fresh service: it endorses the service before this one, or itself.
+  void open();
 
   TxId next() const
   {
@@ -44,7 +55,13 @@ public:
   MerkleTree tree;
   View view = 2;
   std::vector<EncodedEntry> entries;
+  std::vector<std::string> endorsing_keys; ///< DER, one for each endorsement written
 };
+
+/// The value of the table previous_service_identity_endorsement.
+std::string test_endorsement(const crypto::KeyPair& by, const std::string& endorsed_key_der);
+/// Changes a field of the signatures table; nothing removes it.
+void set_in_signature(kv::WriteSet& writes, const std::string& field, const std::optional<std::string>& value);
 
 crypto::Certificate test_ca(const crypto::KeyPair& key, const std::string& subject);
 crypto::Certificate test_issue(

@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "concordat/error.h"
 #include "concordat/transaction.h"
+#include "ledger/verdict.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,9 +18,11 @@ namespace concordat::ledger
 struct VerifyOptions
 {
   bool committed_only = false;
-  bool recovery = false;                              ///< read `.recovery` files too
-  bool strict = false;                                ///< what only older writers do is an error, not a note
-  std::optional<std::string> service_certificate_pem; ///< the identity at the end must be this one
+  bool recovery = false; ///< read `.recovery` files too
+  bool strict = false;   ///< what only older writers do is an error, not a note
+  /// Only what this service signed is proven, and it must be the one at the end. Without it the identity is the
+  /// ledger's own claim, for which nobody vouches.
+  std::optional<std::string> service_certificate_pem;
 };
 
 struct Finding
@@ -36,9 +39,10 @@ struct VerifyReport
   std::uint64_t entries = 0;
   std::uint64_t signatures = 0;
   std::uint64_t cose_signatures = 0;
-  std::optional<TxId> last_signed;
-  std::string service_status;
+  std::optional<TxId> last;       ///< the last transaction read, signed or not
+  std::optional<Verdict> verdict; ///< what is proven; nothing if nothing is
 
+  /// Something is proven, and nothing was found that is not a note.
   bool ok() const;
 };
 
@@ -58,7 +62,8 @@ struct ShownTransaction
 
 /// Checks a ledger without secrets, and without trusting a byte of it: framing, positions tables, order, the Merkle
 /// tree, every signature by node and service, certificates, the states of nodes and service (ledger-format.md §8).
-/// Reads chunk by chunk. A finding does not stop it unless nothing more can be read.
+/// What that proves is the verdict (docs/audit.md). Reads chunk by chunk. A finding does not stop it unless nothing
+/// more can be read.
 /// @param on_transaction called for each transaction in order, may be empty
 VerifyReport verify_ledger(
     base::FileSystem& files, const std::vector<base::Path>& directories, const VerifyOptions& options,

@@ -31,10 +31,7 @@ protected:
 
   void write_service(const std::string& status)
   {
-    kv::WriteSet writes;
-    writes["public:ccf.gov.service.info"][std::string(single_key)] =
-        boost::json::serialize(boost::json::object{{"cert", service.service_cert.pem()}, {"status", status}});
-    service.write(writes);
+    service.write(service.service_info(status));
   }
 
   TestService service;
@@ -45,8 +42,8 @@ TEST_F(VerifierOfOwnLedger, AcceptsWhatWeWriteStrictly)
   const auto report = after_signing();
   EXPECT_EQ(errors_of(report), "");
   EXPECT_EQ(report.cose_signatures, 1U);
-  EXPECT_EQ(report.last_signed, (TxId{2, 3}));
-  EXPECT_EQ(report.service_status, "Opening");
+  EXPECT_EQ(report.verdict->signed_up_to, (TxId{2, 3}));
+  EXPECT_EQ(report.verdict->service_status, "Opening");
 }
 
 TEST_F(VerifierOfOwnLedger, OfTheLastSignatureOnlyTheBytesThatNothingSignsGoUndetected)
@@ -63,8 +60,8 @@ TEST_F(VerifierOfOwnLedger, OfTheLastSignatureOnlyTheBytesThatNothingSignsGoUnde
   {
     bytes[begin + at] = static_cast<char>(bytes[begin + at] ^ 1);
     const auto report = verify(files);
-    // A signature whose table has lost its name is an ordinary entry after the last signature: see `last_signed`.
-    if (report.ok() && report.last_signed)
+    // A signature whose table has lost its name is an ordinary entry after the last signature: nothing is proven then.
+    if (report.ok())
     {
       const bool tag = at >= 8 && at < 24;
       const bool evidence_or_conflict = at >= 44 + 41 && at < 44 + 81;
@@ -169,7 +166,7 @@ TEST_F(VerifierOfOwnLedger, RefusesASignatureWithACertificateOfAnotherService)
 {
   const TestService stranger;
   service.node_cert = test_issue(service.node_key, "CN=node", stranger.service_key, stranger.service_cert);
-  EXPECT_TRUE(mentions(after_signing(), "not issued by the service"));
+  EXPECT_TRUE(mentions(after_signing(), "not one that the service issued"));
 }
 
 TEST_F(VerifierOfOwnLedger, RefusesACoseSignatureOfAnotherServiceKey)
@@ -184,7 +181,7 @@ TEST_F(VerifierOfOwnLedger, RefusesASignatureOverAnotherTree)
   other.truncate(service.tree.size() - 1);
   other.append(crypto::sha256("another leaf"));
   service.tree = other;
-  EXPECT_TRUE(mentions(after_signing(), "root differs"));
+  EXPECT_TRUE(mentions(after_signing(), "tree in the signature differs"));
 }
 
 TEST_F(VerifierOfOwnLedger, RefusesFlagsInTheWrongPlace)
@@ -247,8 +244,8 @@ TEST_F(VerifierOfOwnLedger, AChunkThatIsBeingCompletedIsReadAndNoted)
   VerifyOptions options;
   options.strict = true;
   EXPECT_FALSE(verify({{"ledger_1", open}}, options).ok());
-  EXPECT_FALSE(verify({{"ledger_1", open + "x"}}).ok());
-  EXPECT_FALSE(verify({{"ledger_1", open.substr(0, open.size() - 1)}}).ok());
+  for (const auto& torn : {open + "x", open.substr(0, open.size() - 1)})
+    EXPECT_EQ(verify({{"ledger_1", torn}}).findings.size(), 1U) << "nothing signed is missing";
 }
 
 TEST_F(VerifierOfOwnLedger, NothingFromTheLedgerReachesATerminalAsItIs)

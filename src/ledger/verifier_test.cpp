@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "ledger/entry_scanner.h"
+#include "ledger/test_foreign.h"
 #include "ledger/test_verify.h"
 
 #include <gtest/gtest.h>
@@ -14,21 +15,25 @@ namespace concordat::ledger
 {
 namespace
 {
-const std::string service_a = CONCORDAT_TEST_DATA "/ledger/service_a";
-
-Files load(const std::string& directory)
+class VerifierOfForeignLedger : public ForeignLedger
 {
-  base::RealFileSystem disk;
-  Files files;
-  const auto names = disk.list(directory);
-  for (const auto& name : *names)
-    files[name] = disk.read(base::join(directory, name)).value();
-  return files;
-}
+protected:
+  Files service_a() const
+  {
+    return load("service_a/ledger");
+  }
+  VerifyOptions given(const std::string& certificate, bool strict = false) const
+  {
+    VerifyOptions options;
+    options.service_certificate_pem = content(certificate);
+    options.strict = strict;
+    return options;
+  }
+};
 
-TEST(Verifier, AcceptsTheLedgerOfARealService)
+TEST_F(VerifierOfForeignLedger, AcceptsTheLedgerOfARealService)
 {
-  const auto report = verify(load(service_a + "/ledger"));
+  const auto report = verify(service_a());
   EXPECT_EQ(errors_of(report), "");
   EXPECT_TRUE(report.ok());
   EXPECT_FALSE(report.findings.empty()) << "old entry types are noted";
@@ -36,34 +41,39 @@ TEST(Verifier, AcceptsTheLedgerOfARealService)
   EXPECT_EQ(report.entries, 74U);
   EXPECT_EQ(report.signatures, 26U);
   EXPECT_EQ(report.cose_signatures, 18U);
-  EXPECT_EQ(report.last_signed->seqno, 74U);
-  EXPECT_EQ(report.service_status, "Open");
+  ASSERT_TRUE(report.verdict);
+  EXPECT_EQ(report.verdict->signed_up_to, (TxId{4, 74}));
+  EXPECT_EQ(report.verdict->committed_up_to, (TxId{4, 68})) << "what the tree in 4.72 says, which 4.74 signs";
+  EXPECT_EQ(report.verdict->service_status, "Open");
+  ASSERT_EQ(report.verdict->services.size(), 2U);
+  EXPECT_EQ(report.verdict->services[1].from, (TxId{4, 29}));
+  EXPECT_FALSE(report.verdict->services[0].endorsed_at) << "an older program recovered it, which endorsed itself";
 }
 
-TEST(Verifier, StrictnessMakesOldHabitsErrors)
+TEST_F(VerifierOfForeignLedger, StrictnessMakesOldHabitsErrors)
 {
   VerifyOptions options;
   options.strict = true;
-  const auto report = verify(load(service_a + "/ledger"), options);
+  const auto report = verify(service_a(), options);
   EXPECT_FALSE(report.ok());
   EXPECT_TRUE(mentions(report, "entry type"));
 }
 
-TEST(Verifier, CommittedOnlyLeavesTheOpenChunkOut)
+TEST_F(VerifierOfForeignLedger, CommittedOnlyLeavesTheOpenChunkOut)
 {
   VerifyOptions options;
   options.committed_only = true;
-  const auto report = verify(load(service_a + "/ledger"), options);
+  const auto report = verify(service_a(), options);
   EXPECT_EQ(errors_of(report), "");
   EXPECT_EQ(report.entries, 61U);
 }
 
-TEST(Verifier, ShowsEveryTransactionInOrder)
+TEST_F(VerifierOfForeignLedger, ShowsEveryTransactionInOrder)
 {
   std::vector<Seqno> seqnos;
   bool created = false;
   const auto report = verify(
-      load(service_a + "/ledger"), {},
+      service_a(), {},
       [&](const ShownTransaction& shown)
       {
         seqnos.push_back(shown.txid.seqno);
@@ -77,27 +87,35 @@ TEST(Verifier, ShowsEveryTransactionInOrder)
     EXPECT_EQ(seqnos[i], i + 1);
 }
 
-TEST(Verifier, ComparesTheIdentityWithTheCertificateGiven)
+TEST_F(VerifierOfForeignLedger, ComparesTheIdentityWithTheCertificateGiven)
 {
-  base::RealFileSystem disk;
-  const auto files = load(service_a + "/ledger");
+  const auto files = service_a();
+  const auto report = verify(files, given("service_a/common/service_cert.pem"));
+  EXPECT_EQ(errors_of(report), "");
+  EXPECT_TRUE(report.verdict && report.verdict->service_was_given);
+  EXPECT_TRUE(mentions(verify(files, given("service_a/common/member0_cert.pem")), "nothing in it is signed by"));
   VerifyOptions options;
-  options.service_certificate_pem = disk.read(service_a + "/common/service_cert.pem").value();
-  EXPECT_EQ(errors_of(verify(files, options)), "");
-  options.service_certificate_pem = disk.read(service_a + "/common/member0_cert.pem").value();
-  EXPECT_TRUE(mentions(verify(files, options), "not the certificate given"));
   options.service_certificate_pem = "no certificate";
   EXPECT_TRUE(mentions(verify(files, options), "cannot be read"));
 }
 
-TEST(Verifier, DetectsRandomFlipsAnywhereBeforeTheLastSignature)
+TEST_F(VerifierOfForeignLedger, AcceptsStrictlyWhatTheNewestOfItsWritersWrote)
+{
+  const auto report = verify(load("service_b/ledger"), given("service_b/common/service_cert.pem", true));
+  EXPECT_EQ(errors_of(report), "");
+  ASSERT_TRUE(report.verdict);
+  EXPECT_EQ(report.verdict->signed_up_to, (TxId{2, 128}));
+  EXPECT_EQ(report.verdict->committed_up_to, (TxId{2, 92}));
+}
+
+TEST_F(VerifierOfForeignLedger, DetectsRandomFlipsAnywhereBeforeTheLastSignature)
 {
   const char* const given = std::getenv("CONCORDAT_TEST_SEED");
   const unsigned seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
   SCOPED_TRACE("CONCORDAT_TEST_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
 
-  const auto original = load(service_a + "/ledger");
+  const auto original = service_a();
   // The bytes of the last signature entry are the subject of the next test.
   Files files = original;
   std::size_t last_entry = 0;
@@ -134,9 +152,9 @@ TEST(Verifier, DetectsRandomFlipsAnywhereBeforeTheLastSignature)
   }
 }
 
-TEST(Verifier, FilesCutAnywhereAreDetected)
+TEST_F(VerifierOfForeignLedger, FilesCutAnywhereAreDetected)
 {
-  const auto original = load(service_a + "/ledger");
+  const auto original = service_a();
   std::mt19937 random(7);
   for (const auto& [name, bytes] : original)
     for (int round = 0; round < 5; ++round)
@@ -150,9 +168,9 @@ TEST(Verifier, FilesCutAnywhereAreDetected)
     }
 }
 
-TEST(Verifier, SwappedMissingAndDoubledChunksAreDetected)
+TEST_F(VerifierOfForeignLedger, SwappedMissingAndDoubledChunksAreDetected)
 {
-  const auto original = load(service_a + "/ledger");
+  const auto original = service_a();
   auto files = original;
   std::swap(files["ledger_5-15.committed"], files["ledger_16-26.committed"]);
   EXPECT_FALSE(verify(files).ok());
@@ -175,9 +193,9 @@ TEST(Verifier, SwappedMissingAndDoubledChunksAreDetected)
   EXPECT_FALSE(verify(files).ok());
 }
 
-TEST(Verifier, GarbageFilesAreDetectedAndIgnoredOnesSkipped)
+TEST_F(VerifierOfForeignLedger, GarbageFilesAreDetectedAndIgnoredOnesSkipped)
 {
-  const auto original = load(service_a + "/ledger");
+  const auto original = service_a();
   auto files = original;
   files["ledger_75"] = "garbage";
   EXPECT_FALSE(verify(files).ok());
@@ -196,9 +214,9 @@ TEST(Verifier, GarbageFilesAreDetectedAndIgnoredOnesSkipped)
   EXPECT_FALSE(verify(files, options).ok());
 }
 
-TEST(Verifier, AFileThatAKilledNodeHadJustBegunIsNoDamage)
+TEST_F(VerifierOfForeignLedger, AFileThatAKilledNodeHadJustBegunIsNoDamage)
 {
-  auto files = load(service_a + "/ledger");
+  auto files = service_a();
   for (std::size_t size = 0; size < 8; ++size)
   {
     files["ledger_75"] = std::string(size, '\0');
@@ -213,9 +231,9 @@ TEST(Verifier, AnEmptyDirectoryIsNoVerifiedLedger)
   EXPECT_FALSE(verify_ledger(disk, {"/does/not/exist"}, {}).ok());
 }
 
-TEST(Verifier, AStaleShorterNameDoesNotHideTheCommittedFile)
+TEST_F(VerifierOfForeignLedger, AStaleShorterNameDoesNotHideTheCommittedFile)
 {
-  auto files = load(service_a + "/ledger");
+  auto files = service_a();
   files["ledger_5"] = files["ledger_5-15.committed"].substr(0, 3000);
   EXPECT_EQ(errors_of(verify(files)), "");
 }
