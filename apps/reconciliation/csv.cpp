@@ -3,22 +3,12 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <array>
 
 namespace concordat::reconciliation
 {
 namespace
 {
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-
-/// Bytes that end a stretch of plain field text.
-constexpr auto is_special = []
-{
-  std::array<bool, 256> table{};
-  for (const unsigned char c : {',', '\n', '\r', '"', '\0'})
-    table[c] = true;
-  return table;
-}();
 
 /// Length of the longest prefix that is UTF-8.
 std::size_t valid_prefix(std::string_view text)
@@ -41,7 +31,7 @@ std::size_t valid_prefix(std::string_view text)
 }
 }
 
-CsvReader::CsvReader(std::string_view text) : text_(text)
+CsvReader::CsvReader(std::string_view text, CsvDialect dialect) : dialect_(dialect), text_(text)
 {
   if (text_.starts_with(byte_order_mark))
     text_.remove_prefix(byte_order_mark.size());
@@ -78,23 +68,24 @@ CsvReader::Next CsvReader::next()
 
   while (true)
   {
-    if (fields_.size() == max_fields)
+    if (fields_.size() == dialect_.max_fields)
     {
-      fail_at(position_, "the row has more than " + std::to_string(max_fields) + " fields");
+      fail_at(position_, "the row has more than " + std::to_string(dialect_.max_fields) + " fields");
       return Next::error;
     }
     std::string_view field;
     const bool quoted = position_ < text_.size() && text_[position_] == '"';
-    if (!(quoted ? read_quoted(field) : read_plain(field)))
+    const bool formula = dialect_.formulas && text_.substr(position_).starts_with("=\"");
+    if (!(quoted ? read_quoted(field) : formula ? read_formula(field) : read_plain(field)))
       return Next::error;
     fields_.push_back(field);
 
     if (position_ == text_.size())
       return Next::row;
     const char separator = text_[position_++];
-    if (separator == ',')
+    if (separator == dialect_.separator)
       continue;
-    if (separator == '\r')
+    if (separator == '\r' && peek() == '\n' && position_ < text_.size())
       ++position_;
     ++line_;
     line_begin_ = position_;
@@ -102,28 +93,48 @@ CsvReader::Next CsvReader::next()
   }
 }
 
-/// Leaves the position at the comma, the line end or the end of the text; a carriage return there is followed by LF.
+/// At a separator, a line end or the end of the text.
+bool CsvReader::at_field_end() const
+{
+  const char c = peek();
+  return c == dialect_.separator || c == '\n' ||
+         (c == '\r' && (dialect_.cr_ends_rows || text_.substr(position_).starts_with("\r\n")));
+}
+
+/// Leaves the position at the end of the field.
 bool CsvReader::read_plain(std::string_view& field)
 {
   const std::size_t begin = position_;
-  while (position_ < text_.size() && !is_special[static_cast<unsigned char>(text_[position_])])
-    ++position_;
-  field = text_.substr(begin, position_ - begin);
-  if (position_ == text_.size())
-    return true;
-  switch (text_[position_])
+  while (position_ < text_.size())
   {
-  case '"':
-    return fail_at(position_, "a quote inside a field; a field that holds quotes must begin and end with one");
-  case '\0':
-    return fail_at(position_, "a NUL byte");
-  case '\r':
-    if (position_ + 1 == text_.size() || text_[position_ + 1] != '\n')
+    const char c = text_[position_];
+    if (c == dialect_.separator || c == '\n')
+      break;
+    if (c == '"')
+      return fail_at(position_, "a quote inside a field; a field that holds quotes must begin and end with one");
+    if (c == '\0')
+      return fail_at(position_, "a NUL byte");
+    if (c == '\r')
+    {
+      if (at_field_end())
+        break;
       return fail_at(position_, "a carriage return that no line feed follows");
-    return true;
-  default:
-    return true;
+    }
+    ++position_;
   }
+  field = text_.substr(begin, position_ - begin);
+  return true;
+}
+
+/// `="…"` as it stands.
+bool CsvReader::read_formula(std::string_view& field)
+{
+  const std::size_t begin = position_++;
+  std::string_view inside;
+  if (!read_quoted(inside))
+    return false;
+  field = text_.substr(begin, position_ - begin);
+  return true;
 }
 
 bool CsvReader::read_quoted(std::string_view& field)
@@ -144,7 +155,7 @@ bool CsvReader::read_quoted(std::string_view& field)
     if (c == '\0')
       return fail_at(position_, "a NUL byte");
     ++position_;
-    if (c == '\n')
+    if (c == '\n' || (c == '\r' && dialect_.cr_ends_rows))
     {
       ++line_;
       line_begin_ = position_;
@@ -171,8 +182,7 @@ bool CsvReader::read_quoted(std::string_view& field)
     unescaped_.push_back(std::move(plain));
   }
 
-  const bool line_end = text_.substr(position_).starts_with("\r\n");
-  if (!line_end && peek() != ',' && peek() != '\n')
+  if (!at_field_end())
     return fail_at(position_, "text after the closing quote of a field");
   return true;
 }

@@ -9,6 +9,15 @@
 
 namespace concordat::reconciliation
 {
+/// In what a text differs from RFC 4180.
+struct CsvDialect
+{
+  char separator = ',';
+  bool cr_ends_rows = false; ///< rows end with a carriage return alone
+  bool formulas = false;     ///< an unquoted field may be written `="…"`, as spreadsheets do to keep digits
+  std::size_t max_fields = 256;
+};
+
 /// Reads CSV as RFC 4180 defines it, row by row: fields separated by commas, rows ended by CRLF or LF (the last end may
 /// be missing), fields in double quotes may hold commas, line ends and doubled quotes. A UTF-8 byte order mark at the
 /// start is skipped. What the RFC does not allow is an error: a quote inside a field that does not begin with one, text
@@ -19,9 +28,7 @@ namespace concordat::reconciliation
 class CsvReader
 {
 public:
-  static constexpr std::size_t max_fields = 256;
-
-  explicit CsvReader(std::string_view text);
+  explicit CsvReader(std::string_view text, CsvDialect dialect = {});
 
   enum class Next
   {
@@ -61,9 +68,12 @@ public:
 private:
   bool read_plain(std::string_view& field);
   bool read_quoted(std::string_view& field);
+  bool read_formula(std::string_view& field);
+  bool at_field_end() const;
   bool fail_at(std::size_t position, std::string reason);
   char peek() const;
 
+  CsvDialect dialect_;
   std::string_view text_;
   std::size_t position_ = 0;
   std::uint64_t line_ = 1;

@@ -14,9 +14,23 @@ struct Columns
   std::size_t value = 0;
 };
 
+/// What separates the fields of the schema instead of commas, if that is what is wrong. Never text of the body.
+std::string_view likely_separator(const Schema& schema, const std::vector<std::string_view>& names)
+{
+  if (names.size() != 1 || names[0].find(schema.key_field) == std::string_view::npos ||
+      names[0].find(schema.value_field) == std::string_view::npos)
+    return {};
+  for (const auto& [separator, name] :
+       {std::pair(';', "semicolons"), std::pair('\t', "tabs"), std::pair('|', "bars")})
+    if (names[0].find(separator) != std::string_view::npos)
+      return name;
+  return {};
+}
+
 std::expected<Columns, Refusal> read_header(const Schema& schema, const std::vector<std::string_view>& names)
 {
   Refusal refusal;
+  const auto separator = likely_separator(schema, names);
   const auto find = [&](const std::string& name)
   {
     const auto count = std::count(names.begin(), names.end(), name);
@@ -25,7 +39,10 @@ std::expected<Columns, Refusal> read_header(const Schema& schema, const std::vec
           {.row = 0,
            .line = 1,
            .column = name,
-           .reason = count == 0 ? "the column is missing" : "the column stands more than once"});
+           .reason = count != 0         ? "the column stands more than once"
+                   : separator.empty() ? "the column is missing"
+                                       : "the column is missing; separate columns with commas, not with " +
+                                             std::string(separator)});
     return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
   };
   const Columns columns{find(schema.key_field), find(schema.value_field)};
@@ -76,14 +93,17 @@ Parsed parse_csv(const Schema& schema, std::string_view body)
   CsvReader::Next next;
   while ((next = reader->next()) == CsvReader::Next::row)
   {
-    ++row;
     const auto& fields = reader->fields();
+    // What has nothing in any field is no record: spreadsheets leave such lines at the end.
+    if (std::all_of(fields.begin(), fields.end(), [](std::string_view field) { return field.empty(); }))
+      continue;
+    ++row;
     if (fields.size() != 2)
     {
       refuse("", "the row has " + std::to_string(fields.size()) + " fields, the header has 2");
       continue;
     }
-    const Record record{fields[columns->key], fields[columns->value]};
+    const Record record{fields[columns->key], fields[columns->value], reader->line()};
     auto bad_key = refuse_key(record.key);
     auto bad_value = refuse_value(record.value);
     if (!bad_key && !bad_value)

@@ -1,3 +1,4 @@
+#include "concordat/json_place.h"
 #include "reconciliation/ingest.h"
 
 #include <simdjson.h>
@@ -13,31 +14,24 @@ namespace dom = simdjson::dom;
 /// Records lie two levels deep; what nests deeper is refused before it costs memory.
 constexpr std::size_t max_depth = 16;
 
-std::string explain(simdjson::error_code error)
+std::string explain(simdjson::error_code error, std::string_view body)
 {
   switch (error)
   {
   case simdjson::EMPTY:
     return "the body is empty; send a JSON object or an array of objects";
-  case simdjson::UTF8_ERROR:
-    return "the body is not JSON: it is not UTF-8";
-  case simdjson::STRING_ERROR:
-    return "the body is not JSON: a string holds an escape that is not valid";
-  case simdjson::UNCLOSED_STRING:
-    return "the body is not JSON: a string is never closed";
-  case simdjson::UNESCAPED_CHARS:
-    return "the body is not JSON: a string holds a control character that is not escaped";
-  case simdjson::NUMBER_ERROR:
-  case simdjson::NUMBER_OUT_OF_RANGE:
-    return "the body is not JSON: a number is malformed or out of range";
   case simdjson::DEPTH_ERROR:
     return "the body nests deeper than " + std::to_string(max_depth) +
            " levels; send a JSON object or an array of objects";
   case simdjson::CAPACITY:
     return "the body is too large; send it in several requests";
   default:
-    return "the body is not JSON";
+    break;
   }
+  if (const auto mistake = find_json_mistake(body))
+    return "the body is not JSON: " + mistake->describe();
+  // It is JSON, then, but for a number that no computer holds.
+  return "the body is not JSON that can be read: a number is out of range";
 }
 
 const char* type_name(dom::element_type type)
@@ -90,7 +84,7 @@ public:
     if (unknown)
       refuse("", "the record has fields that the schema does not have");
     else if (key.text && value.text)
-      batch_.records.push_back({*key.text, *value.text});
+      batch_.records.push_back({*key.text, *value.text, 0});
   }
 
   Refusal& refusal()
@@ -137,16 +131,16 @@ Parsed parse_json(const Schema& schema, std::string_view body)
   if (body.starts_with(byte_order_mark))
     body.remove_prefix(byte_order_mark.size());
   if (body.empty())
-    return std::unexpected(Refusal(explain(simdjson::EMPTY)));
+    return std::unexpected(Refusal(explain(simdjson::EMPTY, body)));
 
   Batch batch;
   const auto parser = std::make_shared<dom::parser>();
   batch.memory = parser;
   if (const auto error = parser->allocate(body.size(), max_depth))
-    return std::unexpected(Refusal(explain(error)));
+    return std::unexpected(Refusal(explain(error, body)));
   dom::element root;
   if (const auto error = parser->parse(body.data(), body.size()).get(root))
-    return std::unexpected(Refusal(explain(error)));
+    return std::unexpected(Refusal(explain(error, body)));
 
   Reading reading(schema, batch);
   dom::array rows;

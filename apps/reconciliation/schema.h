@@ -26,6 +26,7 @@ struct Record
 {
   std::string_view key;
   std::string_view value;
+  std::uint64_t line = 0; ///< of a CSV file, counted from 1; 0 for JSON
 };
 
 /// Why a row cannot be stored. Never holds what the row holds.

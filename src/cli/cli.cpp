@@ -68,9 +68,23 @@ void add_submit(CLI::App& app, Run& run)
       "Submit records from a file. What is too big for one request is sent in parts; a submission that\n"
       "broke off goes on where it was when the same command is run again, and nothing is applied twice.",
       "concordat submit records.csv --as member0", run_submit, options);
-  command->add_option("file", options->file, "CSV, JSON or NDJSON; - for standard input")->required();
-  command->add_option("--format", options->format, "csv, json or ndjson; found out from the file otherwise")
+  auto& input = options->input;
+  command->add_option("file", input.file, "CSV, JSON or NDJSON, also packed with gzip or zstd; - for standard input")
+      ->required();
+  command->add_option("--format", input.format, "csv, json or ndjson; found out from the file otherwise")
       ->check(CLI::IsMember({"csv", "json", "ndjson"}));
+  command->add_option("--key-column", input.key_column, "Name of the column (or JSON field) with the keys");
+  command->add_option("--value-column", input.value_column, "Name of the column (or JSON field) with the values");
+  command->add_option("--separator", input.separator, "What separates columns, one character or tab; found out otherwise");
+  command->add_option(
+      "--encoding", input.encoding, "utf-8, utf-16le, utf-16be, windows-1252 or iso-8859-1; found out otherwise");
+  command
+      ->add_option(
+          "--accept", options->accept,
+          "Kinds of doubtful records to submit as they stand, such as space,scientific; a refusal names them")
+      ->delimiter(',');
+  command->add_option("--skip", options->skip, "Kinds of doubtful rows to leave out, such as total,header")
+      ->delimiter(',');
   command->add_option("--attempts", options->attempts, "How often to send a part that gets no answer")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

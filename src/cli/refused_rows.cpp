@@ -27,20 +27,24 @@ std::string text_of(const boost::json::object& object, const char* key)
   return value != nullptr && value->is_string() ? printable(std::string_view(value->get_string())) : "";
 }
 
-std::string describe(const boost::json::object& bad, const Part& part)
+std::string describe(
+    const boost::json::object& bad, const Part& part, const std::vector<intake::InputRecord>& records)
 {
   const auto row = number_of(bad, "row");
-  std::string text = row ? "  record " + grouped(part.first_record - 1 + *row) : "  the header";
-  const auto line = number_of(bad, "line");
-  if (row && line && part.first_line > 0 && *line >= part.first_line_in_body)
-    text += " (line " + grouped(part.first_line + *line - part.first_line_in_body) + ")";
+  std::string text = row ? "  record of the request " + grouped(*row) : "  the header";
+  if (row && *row <= part.records && part.first + *row <= records.size())
+  {
+    const auto& record = records[part.first + *row - 1];
+    text = "  record " + grouped(record.number) + " (line " + grouped(record.line) + ")";
+  }
   if (const auto column = text_of(bad, "column"); !column.empty())
     text += ", " + column;
   return text + ": " + text_of(bad, "reason") + "\n";
 }
 }
 
-std::string describe_refused_rows(std::string_view body, const Part& part)
+std::string describe_refused_rows(
+    std::string_view body, const Part& part, const std::vector<intake::InputRecord>& records)
 {
   boost::system::error_code code;
   const auto answer = boost::json::parse(boost::json::string_view(body.data(), body.size()), code);
@@ -60,7 +64,7 @@ std::string describe_refused_rows(std::string_view body, const Part& part)
       continue;
     if (++lines > max_lines)
       return text + "  and more\n";
-    text += describe(bad.get_object(), part);
+    text += describe(bad.get_object(), part, records);
   }
   return text;
 }

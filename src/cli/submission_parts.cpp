@@ -1,34 +1,92 @@
 #include "cli/submission_parts.h"
 
-#include "cli/split_csv.h"
-#include "cli/split_json.h"
+#include "base/encoding.h"
+#include "crypto/hash.h"
+#include "reconciliation/envelope.h"
 
 namespace concordat::cli
 {
-InputFormat guess_format(std::string_view name, std::string_view text)
+namespace
 {
-  if (name.ends_with(".csv"))
-    return InputFormat::csv;
-  if (name.ends_with(".json"))
-    return InputFormat::json;
-  if (name.ends_with(".ndjson") || name.ends_with(".jsonl"))
-    return InputFormat::ndjson;
-
-  if (text.starts_with("\xef\xbb\xbf"))
-    text.remove_prefix(3);
-  const auto begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos || (text[begin] != '[' && text[begin] != '{'))
-    return InputFormat::csv;
-  // Both a single record and a record a line begin with a brace; only the former is one JSON value.
-  return text[begin] == '[' || is_json(text) ? InputFormat::json : InputFormat::ndjson;
+/// RFC 4180.
+void append_field(std::string& row, std::string_view field)
+{
+  if (field.find_first_of(",\"\r\n") == std::string_view::npos)
+  {
+    row += field;
+    return;
+  }
+  row += '"';
+  for (const char c : field)
+    row.append(c == '"' ? 2 : 1, c);
+  row += '"';
+}
 }
 
-Attempt<std::unique_ptr<Splitter>> Splitter::open(std::string_view text, InputFormat format, PartLimits limits)
+void Parts::append(std::string& body, const intake::InputRecord& record) const
 {
-  Attempt<std::unique_ptr<Splitter>> splitter =
-      format == InputFormat::csv ? split_csv(text, limits) : split_json(text, format, limits);
-  if (splitter && (*splitter)->total_records() == 0)
-    return refuse(Exit::failed, "the input holds no records");
-  return splitter;
+  if (is_csv_)
+  {
+    append_field(body, record.key);
+    body += ',';
+    append_field(body, record.value);
+    body += '\n';
+    return;
+  }
+  body += body.size() > 1 ? ",{" : "{";
+  reconciliation::append_json(body, schema_.key_field);
+  body += ':';
+  reconciliation::append_json(body, record.key);
+  body += ',';
+  reconciliation::append_json(body, schema_.value_field);
+  body += ':';
+  reconciliation::append_json(body, record.value);
+  body += '}';
+}
+
+std::optional<Part> Parts::next()
+{
+  if (at_ == records_.size())
+    return std::nullopt;
+  Part part;
+  part.first = at_;
+  part.body = is_csv_ ? schema_.key_field + "," + schema_.value_field + "\n" : "[";
+  while (at_ < records_.size() && part.records < limits_.records)
+  {
+    const auto before = part.body.size();
+    append(part.body, records_[at_]);
+    if (part.records > 0 && part.body.size() + 1 > limits_.bytes)
+    {
+      part.body.resize(before);
+      break;
+    }
+    ++part.records;
+    ++at_;
+  }
+  if (!is_csv_)
+    part.body += ']';
+  return part;
+}
+
+std::string digest_of(const intake::Records& records)
+{
+  // Digests of stretches, digested together: hashing takes whole texts, and the records need not lie in one.
+  constexpr std::size_t stretch_size = 1 << 20;
+  std::string digests(records.format == intake::Format::csv ? "csv" : "json");
+  std::string stretch;
+  const auto close = [&]
+  {
+    digests += base::as_view(crypto::sha256(stretch));
+    stretch.clear();
+  };
+  for (const auto& record : records.records)
+  {
+    stretch += std::to_string(record.key.size()) + ":" + std::to_string(record.value.size()) + ":";
+    stretch.append(record.key).append(record.value);
+    if (stretch.size() >= stretch_size)
+      close();
+  }
+  close();
+  return digests;
 }
 }

@@ -1,25 +1,14 @@
 #pragma once
 
-#include "cli/failure.h"
+#include "intake/records.h"
+#include "reconciliation/schema.h"
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 namespace concordat::cli
 {
-enum class InputFormat
-{
-  csv,
-  json,   ///< an array of records, or one record
-  ndjson, ///< a record a line
-};
-
-/// The format that the name of a file ends with (.csv, .json, .ndjson, .jsonl), otherwise what the text looks like.
-InputFormat guess_format(std::string_view name, std::string_view text);
-
 /// How much goes into one request.
 struct PartLimits
 {
@@ -31,31 +20,55 @@ struct PartLimits
 struct Part
 {
   std::string body;
-  std::uint64_t first_record = 1; ///< its place in the whole input, from 1
+  std::size_t first = 0; ///< position of its first record
   std::uint64_t records = 0;
-  /// CSV: line of the input in which the first record begins, and the line in which it begins in `body`.
-  std::uint64_t first_line = 0;
-  std::uint64_t first_line_in_body = 0;
 };
 
-/// Cuts an input into requests, always in the same way for the same input and limits. Records are passed on as they
-/// stand; whether they fit the schema is for the service to say. A record that is larger than the limit goes alone.
-/// Used by one thread; does not copy the text, which must outlive it.
-class Splitter
+/// Writes checked records as requests, always in the same way for the same records and limits: CSV for an input that
+/// was CSV, JSON for others. A record that is larger than the limit goes alone. Used by one thread; the records must
+/// outlive it.
+class Parts
 {
 public:
-  /// Reads through the whole text first, so that nothing is sent of an input that is broken further down.
-  /// @return Exit::failed saying where the text is not what the format asks for, or that it holds no records
-  static Attempt<std::unique_ptr<Splitter>> open(std::string_view text, InputFormat format, PartLimits limits);
+  Parts(const intake::Records& records, const reconciliation::Schema& schema, PartLimits limits)
+      : records_(records.records),
+        is_csv_(records.format == intake::Format::csv),
+        schema_(schema),
+        limits_(limits)
+  {
+  }
 
-  virtual ~Splitter() = default;
   /// The next part; nothing at the end.
-  virtual std::optional<Part> next() = 0;
+  std::optional<Part> next();
   /// Back to the first part.
-  virtual void rewind() = 0;
-  virtual std::uint64_t total_records() const = 0;
+  void rewind()
+  {
+    at_ = 0;
+  }
+  const std::vector<intake::InputRecord>& records() const
+  {
+    return records_;
+  }
   /// Where the application takes such a body.
-  virtual std::string target() const = 0;
-  virtual std::string content_type() const = 0;
+  std::string target() const
+  {
+    return is_csv_ ? "/app/csv/ingest" : "/app/ingest";
+  }
+  std::string content_type() const
+  {
+    return is_csv_ ? "text/csv" : "application/json";
+  }
+
+private:
+  void append(std::string& body, const intake::InputRecord& record) const;
+
+  const std::vector<intake::InputRecord>& records_;
+  bool is_csv_;
+  reconciliation::Schema schema_;
+  PartLimits limits_;
+  std::size_t at_ = 0;
 };
+
+/// SHA-256 over all records in their order and the format: what is submitted, however it was written.
+std::string digest_of(const intake::Records& records);
 }

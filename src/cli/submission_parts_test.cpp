@@ -9,24 +9,27 @@ namespace concordat::cli
 {
 namespace
 {
-std::vector<Part> split(std::string_view text, InputFormat format, PartLimits limits = {})
+intake::Records records_of(
+    const std::vector<std::pair<std::string, std::string>>& pairs, intake::Format format = intake::Format::csv)
 {
-  auto splitter = Splitter::open(text, format, limits);
-  std::vector<Part> parts;
-  while (splitter)
+  intake::Records records;
+  records.format = format;
+  for (const auto& [key, value] : pairs)
   {
-    auto part = (*splitter)->next();
-    if (!part)
-      break;
-    parts.push_back(std::move(*part));
+    const std::string_view kept_key = records.owned.emplace_back(key);
+    const std::string_view kept_value = records.owned.emplace_back(value);
+    records.records.push_back({kept_key, kept_value, records.records.size() + 1, records.records.size() + 2});
   }
-  return parts;
+  return records;
 }
 
-std::string refusal(std::string_view text, InputFormat format)
+std::vector<Part> split(const intake::Records& records, PartLimits limits = {})
 {
-  const auto splitter = Splitter::open(text, format, {});
-  return splitter ? "accepted" : splitter.error().cause;
+  Parts parts(records, {}, limits);
+  std::vector<Part> all;
+  while (auto part = parts.next())
+    all.push_back(std::move(*part));
+  return all;
 }
 
 std::vector<std::string> bodies(const std::vector<Part>& parts)
@@ -40,102 +43,78 @@ std::vector<std::string> bodies(const std::vector<Part>& parts)
 using Texts = std::vector<std::string>;
 }
 
-TEST(Split, CutsCsvBetweenRowsAndRepeatsTheHeader)
+TEST(Parts, WriteCsvWithAHeaderEach)
 {
-  const auto parts = split("\xef\xbb\xbflei,nace\r\na,\"1\n2\"\r\nb,2\r\nc,3", InputFormat::csv, {1000, 2});
-  EXPECT_EQ(bodies(parts), (Texts{"lei,nace\r\na,\"1\n2\"\r\nb,2\r\n", "lei,nace\r\nc,3\n"}));
-  EXPECT_EQ(parts[1].first_record, 3U);
+  const auto records = records_of({{"a", "1\n2"}, {"b", "\"2\""}, {"c,", "3"}});
+  const auto parts = split(records, {1000, 2});
+  EXPECT_EQ(bodies(parts), (Texts{"lei,nace\na,\"1\n2\"\nb,\"\"\"2\"\"\"\n", "lei,nace\n\"c,\",3\n"}));
+  EXPECT_EQ(parts[1].first, 2U);
   EXPECT_EQ(parts[1].records, 1U);
-  EXPECT_EQ(parts[1].first_line, 5U);
-  EXPECT_EQ(parts[1].first_line_in_body, 2U);
 }
 
-TEST(Split, CutsJsonBetweenElementsWhereverBracketsStand)
+TEST(Parts, WriteJsonForWhatWasJson)
 {
-  const auto parts =
-      split(R"( [ {"lei":"]},[{\"","nace":"\\"} , {"lei":"b","x":[1,{"y":2}]}, 7 ] )", InputFormat::json, {1000, 1});
-  EXPECT_EQ(bodies(parts), (Texts{R"([{"lei":"]},[{\"","nace":"\\"}])", R"([{"lei":"b","x":[1,{"y":2}]}])", "[7]"}));
-}
-
-TEST(Split, TakesOneRecordAndARecordALine)
-{
-  EXPECT_EQ(bodies(split("{\"lei\":\"a\"}\n", InputFormat::json)), (Texts{"[{\"lei\":\"a\"}]"}));
+  const auto parts = split(records_of({{"a\"", "1\n"}, {"b", "2"}, {"c", ""}}, intake::Format::ndjson), {1000, 2});
   EXPECT_EQ(
-      bodies(split("{\"lei\":\"a\"}\r\n\n  {\"lei\":\"b\"}", InputFormat::ndjson)),
-      (Texts{"[{\"lei\":\"a\"},{\"lei\":\"b\"}]"}));
+      bodies(parts),
+      (Texts{R"([{"lei":"a\"","nace":"1\n"},{"lei":"b","nace":"2"}])", R"([{"lei":"c","nace":""}])"}));
 }
 
-TEST(Split, KeepsToTheSizeAndSendsALargeRecordAlone)
+TEST(Parts, KeepToTheSizeAndSendALargeRecordAlone)
 {
-  std::string csv = "lei,nace\n";
-  std::string json = "[";
-  for (int i = 0; i < 50; ++i)
+  for (const auto format : {intake::Format::csv, intake::Format::json})
   {
-    csv += std::string(i == 20 ? 200 : 10, 'k') + ",v\n";
-    json += std::string(i ? "," : "") + "\"" + std::string(i == 20 ? 200 : 10, 'k') + "\"";
-  }
-  json += "]";
-  for (const auto& parts : {split(csv, InputFormat::csv, {100, 1000}), split(json, InputFormat::json, {100, 1000})})
-  {
-    std::uint64_t records = 0;
+    std::vector<std::pair<std::string, std::string>> pairs;
+    for (int i = 0; i < 50; ++i)
+      pairs.emplace_back(std::string(i == 20 ? 200 : 10, 'k'), "v");
+    const auto records = records_of(pairs, format);
+    const auto parts = split(records, {100, 1000});
+    std::size_t count = 0;
     for (const auto& part : parts)
     {
       EXPECT_TRUE(part.body.size() <= 100 || part.records == 1) << part.body;
-      EXPECT_EQ(part.first_record, records + 1);
-      records += part.records;
+      EXPECT_EQ(part.first, count);
+      count += part.records;
     }
-    EXPECT_EQ(records, 50U);
+    EXPECT_EQ(count, 50U);
     EXPECT_GT(parts.size(), 5U);
   }
 }
 
-TEST(Split, SaysWhatIsWrongBeforeAnythingIsSent)
+TEST(Parts, ADigestTellsEveryDifferenceOfRecordsApart)
 {
-  EXPECT_EQ(refusal("lei,nace\na,b\"c\n", InputFormat::csv).substr(0, 39), "the input is not CSV: line 2, byte 4: a");
-  EXPECT_TRUE(refusal("[{]", InputFormat::json).starts_with("the input is not JSON"));
-  EXPECT_TRUE(refusal("{}\n\n{", InputFormat::ndjson).starts_with("line 3 of the input is not JSON"));
-  EXPECT_TRUE(refusal("{},{}", InputFormat::ndjson).starts_with("line 1 of the input is not JSON"));
-  for (const auto& [text, format] :
-       {std::pair("", InputFormat::csv), std::pair("lei,nace\n", InputFormat::csv), std::pair("[]", InputFormat::json),
-        std::pair("\n \n", InputFormat::ndjson)})
-    EXPECT_EQ(refusal(text, format), "the input holds no records");
+  const std::vector<std::string> digests{
+      digest_of(records_of({{"a", "bc"}})), digest_of(records_of({{"ab", "c"}})),
+      digest_of(records_of({{"a", "bc"}}, intake::Format::json)), digest_of(records_of({{"a", "bc"}, {"a", "bc"}})),
+      digest_of(records_of({{"a", "b"}, {"c", ""}}))};
+  for (std::size_t i = 0; i < digests.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      EXPECT_NE(digests[i], digests[j]) << i << " " << j;
+  EXPECT_EQ(digests[0], digest_of(records_of({{"a", "bc"}})));
 }
 
-TEST(Format, IsThatOfTheNameOrOfTheText)
+RC_GTEST_PROP(Parts, TogetherHoldEveryRecordOnceInOrder, ())
 {
-  EXPECT_EQ(guess_format("x.csv", "[]"), InputFormat::csv);
-  EXPECT_EQ(guess_format("x.json", "a,b"), InputFormat::json);
-  EXPECT_EQ(guess_format("x.jsonl", ""), InputFormat::ndjson);
-  EXPECT_EQ(guess_format("-", "\xef\xbb\xbf [1"), InputFormat::json);
-  EXPECT_EQ(guess_format("-", "{\n\"lei\":1\n}\n"), InputFormat::json);
-  EXPECT_EQ(guess_format("-", "{\"lei\":1}\n{\"lei\":2}\n"), InputFormat::ndjson);
-  EXPECT_EQ(guess_format("-", "lei,nace\n"), InputFormat::csv);
-  EXPECT_EQ(guess_format("-", ""), InputFormat::csv);
-}
-
-RC_GTEST_PROP(Split, PartsTogetherHoldEveryRecordOnceInOrder, ())
-{
-  const auto fields = *rc::gen::container<std::vector<std::string>>(
-      rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::element('a', ',', '"', '\n', ' '))));
-  RC_PRE(!fields.empty());
-  std::string text = "lei,nace\n";
-  for (const auto& field : fields)
-  {
-    text += '"';
-    for (const char c : field)
-      text.append(c == '"' ? 2 : 1, c);
-    text += "\",v\n";
-  }
+  const auto keys = *rc::gen::container<std::vector<std::string>>(
+      rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::element('a', ',', '"', '\n', ' ', '\r'))));
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const auto& key : keys)
+    pairs.emplace_back(key, "v");
   const PartLimits limits{*rc::gen::inRange<std::size_t>(10, 60), *rc::gen::inRange<std::uint64_t>(1, 6)};
-  std::vector<std::string> read;
-  for (const auto& part : split(text, InputFormat::csv, limits))
+  for (const auto format : {intake::Format::csv, intake::Format::json})
   {
-    const auto batch = reconciliation::parse_csv({}, part.body);
-    RC_ASSERT(batch);
-    RC_ASSERT(batch->records.size() == part.records);
-    for (const auto& record : batch->records)
-      read.emplace_back(record.key);
+    std::vector<std::string> read;
+    const auto records = records_of(pairs, format);
+    for (const auto& part : split(records, limits))
+    {
+      const auto batch = format == intake::Format::csv ? reconciliation::parse_csv({}, part.body)
+                                                       : reconciliation::parse_json({}, part.body);
+      RC_ASSERT(batch);
+      RC_ASSERT(batch->records.size() == part.records);
+      for (const auto& record : batch->records)
+        read.emplace_back(record.key);
+    }
+    RC_ASSERT(read == keys);
   }
-  RC_ASSERT(read == fields);
 }
 }

@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iostream>
-#include <iterator>
 #include <thread>
 
 namespace concordat::cli
@@ -22,48 +20,17 @@ bool is_passing(const Response& response)
          (response.status == 500 && read_error(response).type == "SessionConsistencyLost");
 }
 
-Attempt<std::string> read_input(const std::string& file)
+Failure cannot_submit(const intake::Problem& problem)
 {
-  constexpr std::uint64_t max_input = std::uint64_t{2} << 30;
-  if (file == "-")
-  {
-    std::string text;
-    std::string piece(1 << 20, '\0');
-    while (std::cin.read(piece.data(), static_cast<std::streamsize>(piece.size())) || std::cin.gcount() > 0)
-    {
-      text.append(piece, 0, static_cast<std::size_t>(std::cin.gcount()));
-      if (text.size() > max_input)
-        return refuse(Exit::failed, "the input is larger than 2 GiB", "send it in several submissions");
-    }
-    return text;
-  }
-  base::RealFileSystem files;
-  auto text = files.read(file, max_input);
-  if (!text)
-    return refuse(Exit::failed, "cannot read the input: " + text.error().describe());
-  return std::move(*text);
-}
-
-Attempt<InputFormat> choose_format(const SubmitOptions& options, std::string_view text)
-{
-  if (options.format.empty())
-    return guess_format(options.file, text);
-  if (options.format == "csv")
-    return InputFormat::csv;
-  if (options.format == "json")
-    return InputFormat::json;
-  if (options.format == "ndjson")
-    return InputFormat::ndjson;
-  return refuse(Exit::usage, "the format must be csv, json or ndjson");
+  return {problem.usage ? Exit::usage : Exit::failed, problem.cause, problem.next};
 }
 }
 
 Submission::Submission(
-    Connection& connection, std::string_view input, InputFormat format, PartLimits limits, SubmissionStateFile* state,
+    Connection& connection, const intake::Records& records, PartLimits limits, SubmissionStateFile* state,
     unsigned attempts, std::function<void(unsigned)> pause)
     : connection_(connection),
-      input_(input),
-      format_(format),
+      records_(records),
       state_file_(state),
       attempts_(std::max(attempts, 1U)),
       pause_(std::move(pause))
@@ -83,15 +50,15 @@ Outcome Submission::remember()
   return {};
 }
 
-Attempt<Response> Submission::send(const Splitter& splitter, const Part& part, std::uint64_t number)
+Attempt<Response> Submission::send(const Parts& parts, const Part& part, std::uint64_t number)
 {
   const Headers headers{
-      {"content-type", splitter.content_type()},
+      {"content-type", parts.content_type()},
       {"x-concordat-submission", state_.submission},
       {"x-concordat-part", std::to_string(number)}};
   for (unsigned attempt = 1;; ++attempt)
   {
-    auto response = connection_.client->send("POST", splitter.target(), headers, part.body);
+    auto response = connection_.client->send("POST", parts.target(), headers, part.body);
     if (response && !is_passing(*response))
       return std::move(*response);
     if (attempt >= attempts_)
@@ -99,7 +66,7 @@ Attempt<Response> Submission::send(const Splitter& splitter, const Part& part, s
       auto failure = response ? refused(*response) : unreachable(connection_, response.error());
       failure.exit = Exit::unreachable;
       failure.next = fmt::format(
-          "{} records are stored; {}", grouped(part.first_record - 1),
+          "{} records are stored; {}", grouped(part.first),
           state_file_ != nullptr ? "run the same command again to go on where it broke off"
                                  : "submit the input again once the service answers");
       return std::unexpected(std::move(failure));
@@ -108,15 +75,15 @@ Attempt<Response> Submission::send(const Splitter& splitter, const Part& part, s
   }
 }
 
-Failure Submission::part_refused(const Splitter& splitter, const Part& part, const Response& response) const
+Failure Submission::part_refused(const Parts& parts, const Part& part, const Response& response) const
 {
   auto failure = refused(response);
-  if (const auto rows = describe_refused_rows(response.body, part); !rows.empty())
+  if (const auto rows = describe_refused_rows(response.body, part, records_.records); !rows.empty())
     failure.cause = "the service refused records of the input:\n" + rows;
-  if (part.first_record > 1)
+  if (part.first > 0)
     failure.cause += fmt::format(
-        "{}records 1 to {} of {} were stored before", failure.cause.ends_with('\n') ? "" : "; ",
-        grouped(part.first_record - 1), grouped(splitter.total_records()));
+        "{}{} of {} records were stored before", failure.cause.ends_with('\n') ? "" : "; ", grouped(part.first),
+        grouped(parts.records().size()));
   if (failure.next.empty())
     failure.next = "correct the input and submit it again; records that are stored already keep their last value";
   return failure;
@@ -124,22 +91,20 @@ Failure Submission::part_refused(const Splitter& splitter, const Part& part, con
 
 Attempt<Submission::Summary> Submission::run(const OnProgress& progress)
 {
-  auto splitter = Splitter::open(input_, format_, state_.limits);
-  if (!splitter)
-    return std::unexpected(splitter.error());
+  Parts parts(records_, reconciliation::Schema{}, state_.limits);
   if (auto remembered = remember(); !remembered)
     return std::unexpected(remembered.error());
 
   Summary summary;
-  summary.records = (*splitter)->total_records();
+  summary.records = records_.records.size();
   bool started_over = false;
   std::uint64_t number = 0;
-  while (auto part = (*splitter)->next())
+  while (auto part = parts.next())
   {
     ++number;
     if (number > state_.acknowledged)
     {
-      const auto response = send(**splitter, *part, number);
+      const auto response = send(parts, *part, number);
       if (!response)
         return std::unexpected(response.error());
       ++summary.requests;
@@ -153,12 +118,12 @@ Attempt<Submission::Summary> Submission::run(const OnProgress& progress)
           state_.acknowledged = 0;
           summary.skipped_records = 0;
           number = 0;
-          (*splitter)->rewind();
+          parts.rewind();
           continue;
         }
         if (state_file_ != nullptr)
           (void)state_file_->remove();
-        return std::unexpected(part_refused(**splitter, *part, *response));
+        return std::unexpected(part_refused(parts, *part, *response));
       }
       summary.transaction = find_header(response->headers, "x-ms-ccf-transaction-id").value_or("");
       state_.acknowledged = number;
@@ -167,7 +132,7 @@ Attempt<Submission::Summary> Submission::run(const OnProgress& progress)
     }
     else
       summary.skipped_records += part->records;
-    progress(part->first_record - 1 + part->records, summary.records);
+    progress(part->first + part->records, summary.records);
   }
   if (state_file_ != nullptr)
     (void)state_file_->remove();
@@ -176,21 +141,22 @@ Attempt<Submission::Summary> Submission::run(const OnProgress& progress)
 
 Outcome run_submit(const SubmitOptions& options, Console& console)
 {
-  const auto input = read_input(options.file);
-  if (!input)
-    return std::unexpected(input.error());
-  const auto format = choose_format(options, *input);
-  if (!format)
-    return std::unexpected(format.error());
+  auto input = options.input;
+  input.accept.insert(options.accept.begin(), options.accept.end());
+  input.skip.insert(options.skip.begin(), options.skip.end());
   auto connection = connect(options.connection, Identity::needed);
   if (!connection)
     return std::unexpected(connection.error());
+  // All of it, before anything is sent: a mistake in the last line must leave nothing stored.
+  const auto records = intake::read_records(input, reconciliation::Schema{});
+  if (!records)
+    return std::unexpected(cannot_submit(records.error()));
 
   base::RealFileSystem files;
   SubmissionStateFile state(
-      files, SubmissionStateFile::default_directory(), *input, connection->caller, connection->url);
+      files, SubmissionStateFile::default_directory(), digest_of(*records), connection->caller, connection->url);
   Submission submission(
-      *connection, *input, *format, {}, options.file == "-" ? nullptr : &state, options.attempts,
+      *connection, *records, {}, &state, options.attempts,
       [](unsigned milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); });
 
   Progress bar(console);
@@ -199,9 +165,12 @@ Outcome run_submit(const SubmitOptions& options, Console& console)
   if (!summary)
     return std::unexpected(summary.error());
 
+  const auto sent = summary->records - summary->skipped_records;
   std::string line = fmt::format(
-      "{} records submitted in {} {}", grouped(summary->records - summary->skipped_records), grouped(summary->requests),
+      "{} records submitted in {} {}", grouped(sent), grouped(summary->requests),
       summary->requests == 1 ? "request" : "requests");
+  if (records->skipped > 0)
+    line += fmt::format(" ({} rows left out)", grouped(records->skipped));
   if (summary->skipped_records > 0)
     line += fmt::format(" ({} had been stored before)", grouped(summary->skipped_records));
   if (!summary->transaction.empty())

@@ -7,14 +7,16 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace concordat::cli
 {
 struct SubmitOptions
 {
   ConnectionOptions connection;
-  std::string file;   ///< - for standard input
-  std::string format; ///< csv, json, ndjson; empty: found out
+  intake::InputOptions input;
+  std::vector<std::string> accept; ///< kinds of suspicion, moved into `input`
+  std::vector<std::string> skip;   ///< the same
   unsigned attempts = 6;
 };
 
@@ -25,10 +27,10 @@ struct SubmitOptions
 class Submission
 {
 public:
-  /// @param state where to remember how far it came; null for an input that cannot be read twice
+  /// @param state where to remember how far it came; may be null
   /// @param pause called with milliseconds before a part is sent again
   Submission(
-      Connection& connection, std::string_view input, InputFormat format, PartLimits limits, SubmissionStateFile* state,
+      Connection& connection, const intake::Records& records, PartLimits limits, SubmissionStateFile* state,
       unsigned attempts, std::function<void(unsigned)> pause);
 
   struct Summary
@@ -43,13 +45,12 @@ public:
   Attempt<Summary> run(const OnProgress& progress);
 
 private:
-  Attempt<Response> send(const Splitter& splitter, const Part& part, std::uint64_t number);
-  Failure part_refused(const Splitter& splitter, const Part& part, const Response& response) const;
+  Attempt<Response> send(const Parts& parts, const Part& part, std::uint64_t number);
+  Failure part_refused(const Parts& parts, const Part& part, const Response& response) const;
   Outcome remember();
 
   Connection& connection_;
-  std::string_view input_;
-  InputFormat format_;
+  const intake::Records& records_;
   SubmissionStateFile* state_file_;
   SubmissionState state_;
   unsigned attempts_;

@@ -60,20 +60,28 @@ public:
 class Submitting : public testing::Test
 {
 protected:
-  const std::string input = "lei,nace\na,1\nb,2\nc,3\nd,4\ne,5\n";
+  const intake::Records records = read("lei,nace\na,1\nb,2\nc,3\nd,4\ne,5\n");
   const std::vector<std::string> all_parts{"lei,nace\na,1\nb,2\n", "lei,nace\nc,3\nd,4\n", "lei,nace\ne,5\n"};
   test::TemporaryDirectory directory;
   base::RealFileSystem files;
-  SubmissionStateFile state{files, directory.path() + "/state", input, "caller", "url"};
+  SubmissionStateFile state{files, directory.path() + "/state", digest_of(records), "caller", "url"};
   std::vector<FakeClient::Sent> sent;
   std::vector<unsigned> pauses;
   FakeService service;
+
+  static intake::Records read(std::string text)
+  {
+    const auto owner = std::make_shared<const std::string>(std::move(text));
+    auto read = intake::read_records_of(intake::InputBytes(owner, *owner), {}, {});
+    EXPECT_TRUE(read) << read.error().cause;
+    return std::move(*read);
+  }
 
   Attempt<Submission::Summary> submit(unsigned attempts, SubmissionStateFile* file)
   {
     auto connection = test::connection_to([this](const auto& request) { return service(request); }, sent);
     Submission submission(
-        connection, input, InputFormat::csv, {1000, 2}, file, attempts,
+        connection, records, {1000, 2}, file, attempts,
         [this](unsigned milliseconds) { pauses.push_back(milliseconds); });
     return submission.run([](std::uint64_t, std::uint64_t) {});
   }
@@ -153,9 +161,46 @@ TEST_F(Submitting, WaitsForAServiceThatIsBusy)
       },
       sent);
   Submission submission(
-      connection, input, InputFormat::csv, {}, nullptr, 3, [&](unsigned wait) { pauses.push_back(wait); });
+      connection, records, {}, nullptr, 3, [&](unsigned wait) { pauses.push_back(wait); });
   EXPECT_TRUE(submission.run([](std::uint64_t, std::uint64_t) {}));
   EXPECT_EQ(pauses.size(), 2U);
+}
+
+TEST_F(Submitting, EndsAsUnreachableWhenTheServiceStaysBusyAndCanGoOnLater)
+{
+  for (const int status : {503, 504})
+  {
+    bool busy = true;
+    auto connection = test::connection_to(
+        [&](const auto& request) -> Result<Response>
+        { return busy ? Response::error(status, "TooManyPendingTransactions", "busy") : service(request); },
+        sent);
+    Submission submission(connection, records, {1000, 2}, &state, 3, [](unsigned) {});
+    const auto summary = submission.run([](std::uint64_t, std::uint64_t) {});
+    ASSERT_FALSE(summary);
+    EXPECT_EQ(summary.error().exit, Exit::unreachable);
+    EXPECT_NE(summary.error().cause.find(std::to_string(status)), std::string::npos);
+    EXPECT_NE(summary.error().next.find("run the same command again"), std::string::npos);
+    EXPECT_EQ(sent.size(), 3U);
+    sent.clear();
+    busy = false;
+    ASSERT_TRUE(submission.run([](std::uint64_t, std::uint64_t) {}));
+    sent.clear();
+  }
+}
+
+TEST_F(Submitting, EndsAsFailedWhenTheServiceRefuses)
+{
+  for (const int status : {400, 401, 403, 404, 413, 500})
+  {
+    auto connection = test::connection_to(
+        [&](const auto&) -> Result<Response> { return Response::error(status, "No", "no"); }, sent);
+    Submission submission(connection, records, {1000, 2}, nullptr, 3, [](unsigned) {});
+    const auto summary = submission.run([](std::uint64_t, std::uint64_t) {});
+    ASSERT_FALSE(summary);
+    EXPECT_EQ(summary.error().exit, Exit::failed) << status;
+  }
+  EXPECT_EQ(sent.size(), 6U) << "what is refused is not sent again";
 }
 
 TEST_F(Submitting, NamesTheRowsOfTheWholeInputThatTheServiceRefuses)
@@ -171,14 +216,14 @@ TEST_F(Submitting, NamesTheRowsOfTheWholeInputThatTheServiceRefuses)
             400);
       },
       sent);
-  Submission submission(connection, input, InputFormat::csv, {1000, 2}, &state, 3, [](unsigned) {});
+  Submission submission(connection, records, {1000, 2}, &state, 3, [](unsigned) {});
   const auto summary = submission.run([](std::uint64_t, std::uint64_t) {});
   ASSERT_FALSE(summary);
   EXPECT_EQ(summary.error().exit, Exit::failed);
   EXPECT_EQ(
       summary.error().cause,
-      "the service refused records of the input:\n  record 4 (line 5), lei: the key is bad\nrecords 1 to 2 of 5 were "
-      "stored before");
+      "the service refused records of the input:\n  record 4 (line 5), lei: the key is bad\n2 of 5 records were stored "
+      "before");
   EXPECT_FALSE(files.exists(state.path()));
 }
 
@@ -215,13 +260,13 @@ TEST(RefusedRows, DoNotTrustTheAnswer)
   for (const auto* body :
        {"", "null", "[]", "{}", R"({"error":null})", R"({"error":{"details":{}}})",
         R"({"error":{"details":[1,null]}})"})
-    EXPECT_EQ(describe_refused_rows(body, {}), "") << body;
+    EXPECT_EQ(describe_refused_rows(body, {}, {}), "") << body;
   EXPECT_EQ(
-      describe_refused_rows(R"({"error":{"details":[{"row":-1,"line":-5,"column":7,"reason":"\u001b[2J"}]}})", {}),
+      describe_refused_rows(R"({"error":{"details":[{"row":-1,"line":-5,"column":7,"reason":"\u001b[2J"}]}})", {}, {}),
       "  the header: \\x1b[2J\n");
   std::string many = R"({"error":{"details":[{})";
   for (int i = 0; i < 50; ++i)
     many += ",{}";
-  EXPECT_TRUE(describe_refused_rows(many + "]}}", {}).ends_with("  and more\n"));
+  EXPECT_TRUE(describe_refused_rows(many + "]}}", {}, {}).ends_with("  and more\n"));
 }
 }
