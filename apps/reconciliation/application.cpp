@@ -76,6 +76,14 @@ Result<Settings> read_settings(const boost::json::object& configuration)
   Settings settings;
   for (const auto& [key, value] : configuration)
   {
+    if (key == "text_rule")
+    {
+      const auto rule = value.is_string() ? text_rule_of(std::string_view(value.get_string())) : std::nullopt;
+      if (!rule)
+        return fail(ErrorCode::invalid, "application.text_rule: must be exact, normalise or refuse");
+      settings.text_rule = *rule;
+      continue;
+    }
     if (key != "vote_threshold")
       return fail(ErrorCode::invalid, "application." + std::string(key) + ": there is no such setting");
     boost::system::error_code error;
@@ -157,14 +165,18 @@ Response ReconciliationApplication::ingest(Context& context, Parser parse) const
   if (!batch)
     return failure(400, "InvalidInput", batch.error().message(), batch.error().rows());
 
+  if (const auto refusal = refuse_texts(schema_, settings_.text_rule, *batch))
+    return failure(400, "InvalidInput", refusal->message(), refusal->rows());
+
   const auto organisation = enrol_organisation(transaction, *voter);
   std::string key = key_prefix(organisation);
   const auto prefix_size = key.size();
+  std::string memory;
   for (const auto& record : batch->records)
   {
     key.resize(prefix_size);
-    key += record.key;
-    transaction.put(votes_map, key, record.value);
+    key += as_agreed(settings_.text_rule, record.key, memory);
+    transaction.put(votes_map, key, as_agreed(settings_.text_rule, record.value, memory));
   }
   if (*part)
     set_last_part(transaction, organisation, (*part)->submission, (*part)->part);
@@ -207,7 +219,9 @@ Response ReconciliationApplication::report_one(Context& context) const
   const auto organisation = find_organisation(*state, *voter);
   if (!organisation)
     return key_not_found();
-  const auto record = report_record(*state, schema_, *organisation, *key, settings_.vote_threshold);
+  std::string memory;
+  const auto record = report_record(
+      *state, schema_, *organisation, as_agreed(settings_.text_rule, *key, memory), settings_.vote_threshold);
   return record ? success(*record) : key_not_found();
 }
 }

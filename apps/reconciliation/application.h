@@ -3,6 +3,7 @@
 #include "concordat/application.h"
 #include "reconciliation/ingest.h"
 #include "reconciliation/schema.h"
+#include "reconciliation/text_rules.h"
 #include "reconciliation/votes.h"
 
 #include <cstdint>
@@ -15,6 +16,7 @@ namespace concordat::reconciliation
 struct Settings
 {
   std::uint64_t vote_threshold = 3;
+  TextRule text_rule = TextRule::normalise;
 };
 
 /// @return Error::invalid naming the path of the wrong key

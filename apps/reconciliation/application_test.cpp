@@ -232,7 +232,7 @@ TEST(Report, FindsKeysThatArePercentEncoded)
 
 TEST(Report, WritesEveryKeyAsValidJson)
 {
-  Service service;
+  Service service(Settings{.vote_threshold = 3, .text_rule = TextRule::exact});
   std::string key;
   for (char c = 0; c < 0x7f; ++c)
     key += c;
@@ -337,5 +337,37 @@ TEST(Api, DescribesEveryEndpointAndResolvesItsReferences)
     EXPECT_TRUE(info.schemas.contains(all.substr(begin, all.find('"', begin) - begin)));
   }
   EXPECT_GT(found, 10);
+}
+
+TEST(Application, StoresAndFindsTextsAsTheyAreSeen)
+{
+  Service service;
+  ASSERT_TRUE(service.ingest(member("m0"), R"([{"lei":" A\u00a0","nace":"Zu\u0308rich"}])").ok());
+  ASSERT_TRUE(service.ingest_csv(member("m1"), "lei,nace\nA,Z\xc3\xbcrich\xe2\x80\x8b\n").ok());
+  for (const auto* key : {"A", "A%20", "%C2%A0A"})
+    EXPECT_TRUE(service.report_one(member("m0"), key).ok()) << key;
+  EXPECT_EQ(
+      json_of(service.report_one(member("m0"), "A")).at("content").at("members_in_agreement").to_number<int>(), 2);
+}
+
+TEST(Application, StoresTextsAsTheyWereSentWhereThatIsAgreed)
+{
+  Settings settings;
+  settings.text_rule = TextRule::exact;
+  Service service(settings);
+  ASSERT_TRUE(service.ingest(member("m0"), R"([{"lei":"A ","nace":" x "}])").ok());
+  EXPECT_EQ(error_type(service.report_one(member("m0"), "A")), "KeyNotFound");
+  EXPECT_EQ(json_of(service.report_one(member("m0"), "A%20")).at("content").at("nace").as_string(), " x ");
+}
+
+TEST(Application, RefusesTextsThatDifferFromWhatIsSeenWhereThatIsAgreed)
+{
+  Settings settings;
+  settings.text_rule = TextRule::refuse;
+  Service service(settings);
+  const auto answer = json_of(service.ingest(member("m0"), R"([{"lei":"A","nace":"x"},{"lei":"B","nace":"y "}])"));
+  EXPECT_EQ(answer.at("error").at("errorType").as_string(), "InvalidInput");
+  EXPECT_EQ(answer.at("error").at("details").at(0).at("row").to_number<int>(), 2);
+  EXPECT_EQ(error_type(service.report_one(member("m0"), "A")), "KeyNotFound");
 }
 }

@@ -1,9 +1,11 @@
 #pragma once
 
 #include "reconciliation/schema.h"
+#include "reconciliation/text_rules.h"
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +20,9 @@ struct Batch
 };
 
 using Parsed = std::expected<Batch, Refusal>;
+
+/// @return why the rule that was agreed for texts does not let the batch be stored; nothing if it does
+std::optional<Refusal> refuse_texts(const Schema& schema, TextRule rule, const Batch& batch);
 
 /// Reads one record (an object) or several (an array of objects). Every field of the schema must stand in every object
 /// once, and nothing else.

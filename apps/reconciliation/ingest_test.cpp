@@ -163,7 +163,12 @@ TEST(CsvIngest, RefusesWrongHeaders)
 {
   const auto refused = [](std::string_view body) { return rows_of(parse_csv(schema, body)); };
   EXPECT_EQ(refused("lei,activity\nA,1\n"), (Texts{"0/1/nace: the column is missing"}));
-  EXPECT_EQ(refused("lei;nace\nA;1\n"), (Texts{"0/1/lei: the column is missing", "0/1/nace: the column is missing"}));
+  for (const auto& [text, name] : {std::pair("lei;nace\nA;1\n", "semicolons"), std::pair("lei\tnace\n", "tabs")})
+    EXPECT_EQ(
+        refused(text),
+        (Texts{
+            "0/1/lei: the column is missing; separate columns with commas, not with " + std::string(name),
+            "0/1/nace: the column is missing; separate columns with commas, not with " + std::string(name)}));
   EXPECT_EQ(refused("lei,lei,nace\n"), (Texts{"0/1/lei: the column stands more than once"}));
   EXPECT_EQ(
       refused("lei,nace,country\nA,1,X\n"),
@@ -179,6 +184,50 @@ TEST(CsvIngest, RefusesBodiesWithoutRows)
   EXPECT_EQ(csv_refusal("lei,nace\r\n"), "there are no rows in the body, only the header; send at least one record");
 }
 
+TEST(CsvIngest, SkipsRowsWithNothingInThem)
+{
+  const auto parsed = parse_csv(schema, "lei,nace\n\nA,1\n,\r\n,,,\nB,\n\n\n");
+  ASSERT_TRUE(parsed);
+  ASSERT_EQ(parsed->records.size(), 2U);
+  EXPECT_EQ(parsed->records[1].key, "B");
+  EXPECT_EQ(parsed->records[1].line, 6U);
+}
+
+TEST(JsonIngest, NamesLineAndColumnOfAMistake)
+{
+  EXPECT_EQ(
+      json_refusal("[\n {\"lei\":\"A\",\"nace\":\"1\"},\n]"),
+      "the body is not JSON: line 2, column 25: a comma with nothing between it and ]");
+  EXPECT_EQ(
+      json_refusal("{\"lei\":\"A\",\"nace\":1e999}"),
+      "the body is not JSON that can be read: a number is out of range");
+}
+
+TEST(Texts, AreRefusedByTheRuleThatWasAgreed)
+{
+  const auto refused = [](TextRule rule, std::string_view key, std::string_view value)
+  {
+    Batch batch;
+    batch.records = {{"fine", "fine", 1}, {key, value, 7}};
+    const auto refusal = refuse_texts(schema, rule, batch);
+    std::vector<std::string> texts;
+    if (refusal)
+      for (const auto& bad : refusal->rows())
+        texts.push_back(
+            std::to_string(bad.row) + "/" + std::to_string(bad.line) + "/" + bad.column + ": " + bad.reason);
+    return texts;
+  };
+  EXPECT_EQ(refused(TextRule::exact, " A", "\xe2\x80\x8b"), Texts{});
+  EXPECT_EQ(refused(TextRule::normalise, " A", "\xe2\x80\x8b"), Texts{});
+  EXPECT_EQ(refused(TextRule::normalise, "\xe2\x80\x8b", "v"), (Texts{"2/7/lei: the key must not be empty"}));
+  EXPECT_EQ(
+      refused(TextRule::refuse, "A\xc2\xa0", "v "),
+      (Texts{
+          "2/7/lei: the text differs from what is seen of it: it holds a no-break space (U+00A0), character 2",
+          "2/7/nace: the text differs from what is seen of it: it holds a space (U+0020), character 2"}));
+  EXPECT_EQ(refused(TextRule::refuse, "Z\xc3\xbcrich", "K.64"), Texts{});
+}
+
 TEST(CsvIngest, NamesEveryBadRowByNumberLineColumnAndReason)
 {
   const auto parsed = parse_csv(
@@ -188,8 +237,8 @@ TEST(CsvIngest, NamesEveryBadRowByNumberLineColumnAndReason)
       rows_of(parsed),
       (Texts{
           "2/4/lei: the key must not be empty", "3/5/: the row has 1 fields, the header has 2",
-          "4/6/: the row has 3 fields, the header has 2", "5/7/: the row has 1 fields, the header has 2",
-          "6/8/lei: the key is longer than 1024 bytes", "6/8/nace: the value is longer than 65536 bytes"}));
+          "4/6/: the row has 3 fields, the header has 2",
+          "5/8/lei: the key is longer than 1024 bytes", "5/8/nace: the value is longer than 65536 bytes"}));
 }
 
 TEST(CsvIngest, RefusesWhatIsNotCsvWithTheLine)

@@ -351,6 +351,26 @@ std::string folded(std::string_view text)
   return map_text(normalised(text), UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD);
 }
 
+std::string_view as_agreed(TextRule rule, std::string_view text, std::string& memory)
+{
+  if (rule == TextRule::exact || is_plain(text))
+    return text;
+  memory = normalised(text);
+  return memory;
+}
+
+std::optional<std::string> refuse_text(TextRule rule, std::string_view text)
+{
+  if (rule != TextRule::refuse || is_plain(text))
+    return std::nullopt;
+  const auto flaws = find_text_flaws(text);
+  if (!flaws.empty())
+    return "the text differs from what is seen of it: it holds " + describe(flaws.front());
+  if (normalised(text) != text)
+    return "the text is not written as it is seen (Unicode normal form C)";
+  return std::nullopt;
+}
+
 std::string describe_character(std::uint32_t character)
 {
   struct Name

@@ -54,6 +54,12 @@ std::string normalised(std::string_view text);
 /// The normalised text without regard to case; two texts with one folded form are easily mistaken for each other.
 std::string folded(std::string_view text);
 
+/// The text as the rule has it stored and looked up.
+std::string_view as_agreed(TextRule rule, std::string_view text, std::string& memory);
+
+/// @return why the rule refuses the text; nothing if it does not
+std::optional<std::string> refuse_text(TextRule rule, std::string_view text);
+
 /// Such as `a no-break space (U+00A0)`.
 std::string describe_character(std::uint32_t character);
 /// Such as `a no-break space (U+00A0), character 21`. Holds nothing of the text but that character.

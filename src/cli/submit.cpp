@@ -144,13 +144,13 @@ Outcome run_submit(const SubmitOptions& options, Console& console)
   auto input = options.input;
   input.accept.insert(options.accept.begin(), options.accept.end());
   input.skip.insert(options.skip.begin(), options.skip.end());
-  auto connection = connect(options.connection, Identity::needed);
-  if (!connection)
-    return std::unexpected(connection.error());
   // All of it, before anything is sent: a mistake in the last line must leave nothing stored.
   const auto records = intake::read_records(input, reconciliation::Schema{});
   if (!records)
     return std::unexpected(cannot_submit(records.error()));
+  auto connection = connect(options.connection, Identity::needed);
+  if (!connection)
+    return std::unexpected(connection.error());
 
   base::RealFileSystem files;
   SubmissionStateFile state(

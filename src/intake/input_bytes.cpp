@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -23,15 +23,26 @@ namespace
 constexpr std::size_t head_size = 64 << 10;
 constexpr std::size_t piece_size = 1 << 20;
 
-struct Descriptor
+class Descriptor
 {
-  int number;
+public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor()
   {
     // Standard input stays open: it is not ours.
-    if (number > STDIN_FILENO)
-      ::close(number);
+    if (number_ > STDIN_FILENO)
+      ::close(number_);
   }
+  int number() const
+  {
+    return number_;
+  }
+
+private:
+  int number_;
 };
 
 int open_temporary()
@@ -51,11 +62,11 @@ int open_temporary()
 Attempt<Descriptor> open_input(const std::string& path)
 {
   if (path == "-")
-    return Attempt<Descriptor>(std::in_place, STDIN_FILENO);
+    return Descriptor(STDIN_FILENO);
   const int number = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (number < 0)
     return refuse("cannot read the input '" + path + "': " + std::strerror(errno), "check the name of the file");
-  Attempt<Descriptor> opened(std::in_place, number);
+  Descriptor opened(number);
   struct stat status = {};
   if (::fstat(number, &status) == 0 && S_ISDIR(status.st_mode))
     return refuse("'" + path + "' is a directory", "name a file in it");
@@ -160,7 +171,7 @@ Attempt<InputBytes> read_input(const std::string& path)
   std::string first; // until there are enough bytes to tell what packed them
   while (true)
   {
-    const auto count = ::read(input->number, piece.data(), piece.size());
+    const auto count = ::read(input->number(), piece.data(), piece.size());
     if (count < 0 && errno == EINTR)
       continue;
     if (count < 0)

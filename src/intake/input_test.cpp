@@ -103,12 +103,12 @@ TEST_F(InputFile, PackedDataThatIsDamagedOrCutIsRefused)
     text += "K" + std::to_string(i * 7919) + ",V\n";
   for (const auto& packed : {gzip(text), zstd(text)})
   {
-    EXPECT_EQ(read(packed), text);
+    EXPECT_TRUE(read(packed) == text);
     EXPECT_NE(read(packed.substr(0, packed.size() / 2)).find("ends too early"), std::string::npos);
     EXPECT_NE(read(packed.substr(0, packed.size() - 1)).find("ends too early"), std::string::npos);
     auto damaged = packed;
     damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 0x55);
-    EXPECT_NE(read(damaged), text);
+    EXPECT_FALSE(read(damaged) == text);
   }
   EXPECT_NE(read(gzip(gzip(text))).find("gzip file within another"), std::string::npos);
 }
@@ -131,7 +131,7 @@ TEST_F(InputFile, APipeIsReadToItsEndWhateverItsSizeSays)
   const auto input = read_input(path);
   writer.join();
   ASSERT_TRUE(input);
-  EXPECT_EQ(input->view(), text);
+  EXPECT_TRUE(input->view() == text);
 }
 
 TEST_F(InputFile, WhatIsNoFileIsSaid)

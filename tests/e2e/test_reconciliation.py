@@ -154,7 +154,7 @@ def test_an_empty_text_is_a_value(service):
     assert verdict(service.member(0), lei)[0] == ""
 
 
-@pytest.mark.parametrize("value", ["with,comma", 'with "quotes"', "two\nlines", "Zürich 東京 🏦", " spaces "])
+@pytest.mark.parametrize("value", ["with,comma", 'with "quotes"', "two\nlines", "Zürich 東京 🏦"])
 def test_values_come_back_as_they_were_sent_by_json_and_by_csv(service, value):
     by_json, by_csv = key(), key()
     assert service.member(0).ingest(record(by_json, value)).status == 200
