@@ -20,8 +20,7 @@ std::string_view likely_separator(const Schema& schema, const std::vector<std::s
   if (names.size() != 1 || names[0].find(schema.key_field) == std::string_view::npos ||
       names[0].find(schema.value_field) == std::string_view::npos)
     return {};
-  for (const auto& [separator, name] :
-       {std::pair(';', "semicolons"), std::pair('\t', "tabs"), std::pair('|', "bars")})
+  for (const auto& [separator, name] : {std::pair(';', "semicolons"), std::pair('\t', "tabs"), std::pair('|', "bars")})
     if (names[0].find(separator) != std::string_view::npos)
       return name;
   return {};
@@ -39,10 +38,10 @@ std::expected<Columns, Refusal> read_header(const Schema& schema, const std::vec
           {.row = 0,
            .line = 1,
            .column = name,
-           .reason = count != 0         ? "the column stands more than once"
-                   : separator.empty() ? "the column is missing"
-                                       : "the column is missing; separate columns with commas, not with " +
-                                             std::string(separator)});
+           .reason = count != 0 ? "the column stands more than once"
+                   : separator.empty()
+                       ? "the column is missing"
+                       : "the column is missing; separate columns with commas, not with " + std::string(separator)});
     return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
   };
   const Columns columns{find(schema.key_field), find(schema.value_field)};

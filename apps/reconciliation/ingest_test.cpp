@@ -197,7 +197,7 @@ TEST(JsonIngest, NamesLineAndColumnOfAMistake)
 {
   EXPECT_EQ(
       json_refusal("[\n {\"lei\":\"A\",\"nace\":\"1\"},\n]"),
-      "the body is not JSON: line 2, column 25: a comma with nothing between it and ]");
+      "the body is not JSON: line 2, column 24: a comma with nothing between it and ]");
   EXPECT_EQ(
       json_refusal("{\"lei\":\"A\",\"nace\":1e999}"),
       "the body is not JSON that can be read: a number is out of range");
@@ -234,11 +234,10 @@ TEST(CsvIngest, NamesEveryBadRowByNumberLineColumnAndReason)
       schema,
       "lei,nace\nA,\"1\n2\"\n,3\nB\nC,1,2\n\n" + std::string(1025, 'k') + "," + std::string(65'537, 'v') + "\n");
   EXPECT_EQ(
-      rows_of(parsed),
-      (Texts{
-          "2/4/lei: the key must not be empty", "3/5/: the row has 1 fields, the header has 2",
-          "4/6/: the row has 3 fields, the header has 2",
-          "5/8/lei: the key is longer than 1024 bytes", "5/8/nace: the value is longer than 65536 bytes"}));
+      rows_of(parsed), (Texts{
+                           "2/4/lei: the key must not be empty", "3/5/: the row has 1 fields, the header has 2",
+                           "4/6/: the row has 3 fields, the header has 2", "5/8/lei: the key is longer than 1024 bytes",
+                           "5/8/nace: the value is longer than 65536 bytes"}));
 }
 
 TEST(CsvIngest, RefusesWhatIsNotCsvWithTheLine)

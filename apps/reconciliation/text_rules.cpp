@@ -247,8 +247,8 @@ private:
   /// ASCII digits stand in it, and nothing that a sentence or a name has.
   bool is_code() const
   {
-    const bool digits = std::any_of(
-        characters_.begin(), characters_.end(), [](Character c) { return c >= '0' && c <= '9'; });
+    const bool digits =
+        std::any_of(characters_.begin(), characters_.end(), [](Character c) { return c >= '0' && c <= '9'; });
     return digits && std::none_of(characters_.begin(), characters_.end(), is_space);
   }
 
@@ -397,11 +397,13 @@ std::string describe_character(std::uint32_t character)
       Name{byte_order_mark, "a byte order mark"},
       Name{replacement, "a replacement character"}};
   std::string_view name = "the character";
-  if (const auto found = std::find_if(names.begin(), names.end(), [&](const Name& n) { return n.character == character; });
+  if (const auto found =
+          std::find_if(names.begin(), names.end(), [&](const Name& n) { return n.character == character; });
       found != names.end())
     name = found->name;
-  else if ((character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069) ||
-           character == 0x200e || character == 0x200f || character == 0x61c)
+  else if (
+      (character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069) ||
+      character == 0x200e || character == 0x200f || character == 0x61c)
     name = "a bidirectional control";
   else if (character < 0x20 || (character >= 0x7f && character < 0xa0))
     name = "a control character";

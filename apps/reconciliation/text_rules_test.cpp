@@ -19,9 +19,14 @@ std::string flaws(std::string_view text)
 TEST(TextRules, WhatIsSeenAlikeIsNormalisedAlike)
 {
   for (const auto* text :
-       {"K.64", " K.64", "K.64 ", "\tK.64\r\n", "\xc2\xa0K.64", "K.64\xe2\x80\x83", "K\xe2\x80\x8b.64", "\xef\xbb\xbfK.64",
-        "K.\xc2\xad" "64", "\xe2\x80\xaeK.64\xe2\x80\xac", "K.64\x1b", "K.64\xc2\x85", "\xef\xbc\xab.64",
-        "K\xef\xbc\x8e" "64", "K.64\xe2\x80\x8d", "\xe2\x84\xaa.64", "K.64\xe3\x80\x80", "\xe2\xa0\x80K.64", "K.64\xef\xb8\x8f"})
+       {"K.64", " K.64", "K.64 ", "\tK.64\r\n", "\xc2\xa0K.64", "K.64\xe2\x80\x83", "K\xe2\x80\x8b.64",
+        "\xef\xbb\xbfK.64",
+        "K.\xc2\xad"
+        "64",
+        "\xe2\x80\xaeK.64\xe2\x80\xac", "K.64\x1b", "K.64\xc2\x85", "\xef\xbc\xab.64",
+        "K\xef\xbc\x8e"
+        "64",
+        "K.64\xe2\x80\x8d", "\xe2\x84\xaa.64", "K.64\xe3\x80\x80", "\xe2\xa0\x80K.64", "K.64\xef\xb8\x8f"})
     EXPECT_EQ(normalised(text), "K.64") << text;
   EXPECT_EQ(normalised("Zu\xcc\x88rich"), "Z\xc3\xbcrich");
   EXPECT_EQ(normalised("a \xc2\xa0  b"), "a b");
@@ -44,18 +49,28 @@ TEST(TextRules, WhatChangesWhatIsSeenStays)
 TEST(TextRules, AFlawIsNamedWithCharacterAndPosition)
 {
   EXPECT_EQ(flaws("K.64 "), "a space (U+0020), character 5");
-  EXPECT_EQ(flaws("\xc2\xa0K\xe2\x80\x8b"), "a no-break space (U+00A0), character 1; a zero width space (U+200B), character 3");
+  EXPECT_EQ(
+      flaws("\xc2\xa0K\xe2\x80\x8b"),
+      "a no-break space (U+00A0), character 1; a zero width space (U+200B), character 3");
   EXPECT_EQ(flaws("Zu\xcc\x88rich"), "the character (U+0075), character 2");
   EXPECT_EQ(flaws("\xd0\x9a.64"), "the character (U+041A), character 1");
-  EXPECT_EQ(flaws("K\xe2\x80\x93" "64"), "a dash that is no hyphen (U+2013), character 2");
+  EXPECT_EQ(
+      flaws("K\xe2\x80\x93"
+            "64"),
+      "a dash that is no hyphen (U+2013), character 2");
   EXPECT_EQ(flaws("Z\xc3\x83\xc2\xbcrich"), "the character (U+00C3), character 2");
-  EXPECT_EQ(flaws("\xe2\x80\xae" "A"), "a bidirectional control (U+202E), character 1");
+  EXPECT_EQ(
+      flaws("\xe2\x80\xae"
+            "A"),
+      "a bidirectional control (U+202E), character 1");
 }
 
 TEST(TextRules, FoldingForgetsCase)
 {
   EXPECT_EQ(folded(" LEI\xc2\xa0"), "lei");
-  EXPECT_EQ(folded("STRASSE"), folded("stra\xc3\x9f" "e"));
+  EXPECT_EQ(
+      folded("STRASSE"), folded("stra\xc3\x9f"
+                                "e"));
 }
 
 TEST(TextRules, HaveNames)
@@ -68,9 +83,31 @@ TEST(TextRules, HaveNames)
 RC_GTEST_PROP(TextRules, NormalisingTwiceIsNormalisingOnceAndLeavesNoFlawThatItMends, ())
 {
   const auto pieces = *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(std::vector<std::string>{
-      "a", "K", "1", ".", " ", "  ", "\t", "\r", "\n", "\xc2\xa0", "\xe2\x80\x8b", "\xe2\x80\x8d", "\xef\xb8\x8f", "\xcc\x88",
-      "\xc3\xbc", "\xef\xbc\xab", "\xe2\x84\xaa", "\xf0\x9f\x91\xa9", "\xef\xbb\xbf", "\x1b", "\xe1\x84\x80", "\xe1\x85\xa1",
-      "\xd9\x85", "\xef\xbd\xb6", "\xef\xbe\x9e"}));
+      "a",
+      "K",
+      "1",
+      ".",
+      " ",
+      "  ",
+      "\t",
+      "\r",
+      "\n",
+      "\xc2\xa0",
+      "\xe2\x80\x8b",
+      "\xe2\x80\x8d",
+      "\xef\xb8\x8f",
+      "\xcc\x88",
+      "\xc3\xbc",
+      "\xef\xbc\xab",
+      "\xe2\x84\xaa",
+      "\xf0\x9f\x91\xa9",
+      "\xef\xbb\xbf",
+      "\x1b",
+      "\xe1\x84\x80",
+      "\xe1\x85\xa1",
+      "\xd9\x85",
+      "\xef\xbd\xb6",
+      "\xef\xbe\x9e"}));
   std::string text;
   for (const auto& piece : pieces)
     text += piece;

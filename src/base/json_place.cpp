@@ -42,8 +42,9 @@ public:
       skip_space();
       if (done())
         return std::nullopt;
-      fail(at_, open_.empty() && peek() == ',' ? "a comma after the end of the value"
-                                               : "more text after the end of the value");
+      fail(
+          at_, open_.empty() && peek() == ',' ? "a comma after the end of the value"
+                                              : "more text after the end of the value");
     }
     return mistake(wrong_at_, reason_);
   }

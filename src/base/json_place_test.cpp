@@ -35,11 +35,38 @@ TEST(JsonPlace, NamesLineAndColumnOfTheFirstMistake)
 TEST(JsonPlace, AgreesWithAParserOnWhatIsJson)
 {
   for (const auto* text :
-       {"[]",           "{}",           "[1,-2.5e+3,0]", "01",           "-",          "[1,]",       "[,1]",
-        "{\"a\":[]}",   "{\"a\":}",     "\"\\u00e9\"",   "\"\\ud800\"",  "\"\\udc00\"", "\"\\ud83d\\ude00\"",
-        "\"\\x\"",      "true",         "tru",           "null ",        "nullx",      "1.",         "1e",
-        "\"\xed\xa0\x80\"", "\"\xc3\xa9\"", "\"a\nb\"",  "[[[1]]]",      "[[1]",       "{\"a\":1 \"b\":2}", "\"\\",
-        "-0",           "-01",          "{\"a\":1,\"b\"}", "{,}",        "\"\xc0\x80\""})
+       {"[]",
+        "{}",
+        "[1,-2.5e+3,0]",
+        "01",
+        "-",
+        "[1,]",
+        "[,1]",
+        "{\"a\":[]}",
+        "{\"a\":}",
+        "\"\\u00e9\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\x\"",
+        "true",
+        "tru",
+        "null ",
+        "nullx",
+        "1.",
+        "1e",
+        "\"\xed\xa0\x80\"",
+        "\"\xc3\xa9\"",
+        "\"a\nb\"",
+        "[[[1]]]",
+        "[[1]",
+        "{\"a\":1 \"b\":2}",
+        "\"\\",
+        "-0",
+        "-01",
+        "{\"a\":1,\"b\"}",
+        "{,}",
+        "\"\xc0\x80\""})
   {
     boost::system::error_code error;
     boost::json::parse(text, error);
@@ -50,6 +77,6 @@ TEST(JsonPlace, AgreesWithAParserOnWhatIsJson)
 TEST(JsonPlace, IsNotFooledByDepth)
 {
   EXPECT_EQ(mistake(std::string(2'000'000, '[')), "none");
-  EXPECT_EQ(mistake(std::string(1000, '[') + "," ), "line 1, column 1001: a comma where a value is expected");
+  EXPECT_EQ(mistake(std::string(1000, '[') + ","), "line 1, column 1001: a comma where a value is expected");
 }
 }

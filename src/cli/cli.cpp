@@ -75,7 +75,8 @@ void add_submit(CLI::App& app, Run& run)
       ->check(CLI::IsMember({"csv", "json", "ndjson"}));
   command->add_option("--key-column", input.key_column, "Name of the column (or JSON field) with the keys");
   command->add_option("--value-column", input.value_column, "Name of the column (or JSON field) with the values");
-  command->add_option("--separator", input.separator, "What separates columns, one character or tab; found out otherwise");
+  command->add_option(
+      "--separator", input.separator, "What separates columns, one character or tab; found out otherwise");
   command->add_option(
       "--encoding", input.encoding, "utf-8, utf-16le, utf-16be, windows-1252 or iso-8859-1; found out otherwise");
   command

@@ -27,8 +27,7 @@ std::string text_of(const boost::json::object& object, const char* key)
   return value != nullptr && value->is_string() ? printable(std::string_view(value->get_string())) : "";
 }
 
-std::string describe(
-    const boost::json::object& bad, const Part& part, const std::vector<intake::InputRecord>& records)
+std::string describe(const boost::json::object& bad, const Part& part, const std::vector<intake::InputRecord>& records)
 {
   const auto row = number_of(bad, "row");
   std::string text = row ? "  record of the request " + grouped(*row) : "  the header";
@@ -43,8 +42,8 @@ std::string describe(
 }
 }
 
-std::string describe_refused_rows(
-    std::string_view body, const Part& part, const std::vector<intake::InputRecord>& records)
+std::string
+describe_refused_rows(std::string_view body, const Part& part, const std::vector<intake::InputRecord>& records)
 {
   boost::system::error_code code;
   const auto answer = boost::json::parse(boost::json::string_view(body.data(), body.size()), code);

@@ -9,8 +9,8 @@ namespace concordat::cli
 {
 namespace
 {
-intake::Records records_of(
-    const std::vector<std::pair<std::string, std::string>>& pairs, intake::Format format = intake::Format::csv)
+intake::Records
+records_of(const std::vector<std::pair<std::string, std::string>>& pairs, intake::Format format = intake::Format::csv)
 {
   intake::Records records;
   records.format = format;
@@ -56,8 +56,7 @@ TEST(Parts, WriteJsonForWhatWasJson)
 {
   const auto parts = split(records_of({{"a\"", "1\n"}, {"b", "2"}, {"c", ""}}, intake::Format::ndjson), {1000, 2});
   EXPECT_EQ(
-      bodies(parts),
-      (Texts{R"([{"lei":"a\"","nace":"1\n"},{"lei":"b","nace":"2"}])", R"([{"lei":"c","nace":""}])"}));
+      bodies(parts), (Texts{R"([{"lei":"a\"","nace":"1\n"},{"lei":"b","nace":"2"}])", R"([{"lei":"c","nace":""}])"}));
 }
 
 TEST(Parts, KeepToTheSizeAndSendALargeRecordAlone)

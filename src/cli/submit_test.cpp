@@ -160,8 +160,7 @@ TEST_F(Submitting, WaitsForAServiceThatIsBusy)
         return service(request);
       },
       sent);
-  Submission submission(
-      connection, records, {}, nullptr, 3, [&](unsigned wait) { pauses.push_back(wait); });
+  Submission submission(connection, records, {}, nullptr, 3, [&](unsigned wait) { pauses.push_back(wait); });
   EXPECT_TRUE(submission.run([](std::uint64_t, std::uint64_t) {}));
   EXPECT_EQ(pauses.size(), 2U);
 }
@@ -173,8 +172,7 @@ TEST_F(Submitting, EndsAsUnreachableWhenTheServiceStaysBusyAndCanGoOnLater)
     bool busy = true;
     auto connection = test::connection_to(
         [&](const auto& request) -> Result<Response>
-        { return busy ? Response::error(status, "TooManyPendingTransactions", "busy") : service(request); },
-        sent);
+        { return busy ? Response::error(status, "TooManyPendingTransactions", "busy") : service(request); }, sent);
     Submission submission(connection, records, {1000, 2}, &state, 3, [](unsigned) {});
     const auto summary = submission.run([](std::uint64_t, std::uint64_t) {});
     ASSERT_FALSE(summary);
@@ -193,8 +191,8 @@ TEST_F(Submitting, EndsAsFailedWhenTheServiceRefuses)
 {
   for (const int status : {400, 401, 403, 404, 413, 500})
   {
-    auto connection = test::connection_to(
-        [&](const auto&) -> Result<Response> { return Response::error(status, "No", "no"); }, sent);
+    auto connection =
+        test::connection_to([&](const auto&) -> Result<Response> { return Response::error(status, "No", "no"); }, sent);
     Submission submission(connection, records, {1000, 2}, nullptr, 3, [](unsigned) {});
     const auto summary = submission.run([](std::uint64_t, std::uint64_t) {});
     ASSERT_FALSE(summary);

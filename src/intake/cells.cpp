@@ -103,17 +103,40 @@ bool is_error_value(std::string_view text)
 
 bool is_placeholder(const std::string& text)
 {
-  static constexpr std::array<std::string_view, 18> known{
-      "null", "(null)", "<null>", "nan",   "n/a", "na", "n.a.",     "none",  "nil",
-      "undefined", "\\n", "-",    "--", "?", "tbd",  "unknown", "(blank)", "missing"};
+  static constexpr std::array<std::string_view, 18> known{"null", "(null)",  "<null>",    "nan",    "n/a", "na", "n.a.",
+                                                          "none", "nil",     "undefined", "\\n",    "-",   "--", "?",
+                                                          "tbd",  "unknown", "(blank)",   "missing"};
   return std::find(known.begin(), known.end(), text) != known.end();
 }
 
 bool is_month(std::string_view word)
 {
   static constexpr std::array<std::string_view, 24> months{
-      "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-      "m\xc3\xa4r", "mrz", "mai", "okt", "dez", "avr", "juin", "juil", "d\xc3\xa9" "c", "ene", "abr", "ott"};
+      "jan",
+      "feb",
+      "mar",
+      "apr",
+      "may",
+      "jun",
+      "jul",
+      "aug",
+      "sep",
+      "oct",
+      "nov",
+      "dec",
+      "m\xc3\xa4r",
+      "mrz",
+      "mai",
+      "okt",
+      "dez",
+      "avr",
+      "juin",
+      "juil",
+      "d\xc3\xa9"
+      "c",
+      "ene",
+      "abr",
+      "ott"};
   while (word.ends_with('.'))
     word.remove_suffix(1);
   return std::find(months.begin(), months.end(), word) != months.end();
@@ -140,8 +163,25 @@ bool is_damaged_date(const std::string& text)
 bool is_total(const std::string& key)
 {
   static constexpr std::array<std::string_view, 20> words{
-      "total", "totals", "grand total", "subtotal", "sub-total", "sum", "count", "summe", "gesamt", "gesamtsumme",
-      "gesamtergebnis", "anzahl", "totaal", "totale", "somme", "suma", "sous-total", "end of file", "eof",
+      "total",
+      "totals",
+      "grand total",
+      "subtotal",
+      "sub-total",
+      "sum",
+      "count",
+      "summe",
+      "gesamt",
+      "gesamtsumme",
+      "gesamtergebnis",
+      "anzahl",
+      "totaal",
+      "totale",
+      "somme",
+      "suma",
+      "sous-total",
+      "end of file",
+      "eof",
       "\xd0\xb8\xd1\x82\xd0\xbe\xd0\xb3\xd0\xbe"};
   std::string_view text = key;
   while (!text.empty() && (text.back() == ':' || text.back() == '.' || text.back() == ' '))
@@ -171,8 +211,8 @@ bool has_entity(std::string_view text)
   if (end == std::string_view::npos || end - begin < 3 || end - begin > 9)
     return false;
   const auto name = text.substr(begin + 1, end - begin - 1);
-  return name.starts_with('#') || name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
-                                      std::string_view::npos;
+  return name.starts_with('#') ||
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string_view::npos;
 }
 
 /// A letter, a point and digits, such as K.64.19 (NACE).
@@ -226,7 +266,8 @@ bool is_suspicion_kind(std::string_view name)
 bool has_lei_shape(std::string_view text)
 {
   return text.size() == 20 && digits(text, 18) == 2 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z'); });
+         std::all_of(
+             text.begin(), text.end(), [](char c) { return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z'); });
 }
 
 std::string_view without_formula(std::string_view text)

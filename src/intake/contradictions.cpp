@@ -60,8 +60,7 @@ private:
 };
 }
 
-void find_contradictions(
-    std::vector<InputRecord>& records, Findings& findings, const reconciliation::Schema& schema)
+void find_contradictions(std::vector<InputRecord>& records, Findings& findings, const reconciliation::Schema& schema)
 {
   if (records.size() >= 0xffffffff)
     return findings.refuse(
@@ -76,10 +75,10 @@ void find_contradictions(
     const auto& one = records[first];
     const auto& other = records[i];
     if (!looks_equal(one.key, other.key))
-      dropped[i] = findings.suspect(
-                       "case", other, schema.key_field,
-                       fmt::format("differs from the key in line {} in case alone", one.line), other.key) ==
-                   Findings::Verdict::skip;
+      dropped[i] =
+          findings.suspect(
+              "case", other, schema.key_field, fmt::format("differs from the key in line {} in case alone", one.line),
+              other.key) == Findings::Verdict::skip;
     else if (!looks_equal(one.value, other.value))
       findings.refuse(
           other, schema.key_field,

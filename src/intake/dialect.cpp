@@ -131,8 +131,7 @@ std::optional<char> separator_line(std::string_view text, Dialect& dialect)
   return line[4];
 }
 
-std::optional<Columns>
-columns_of(const std::vector<std::string_view>& row, const Wanted& wanted, std::string& trouble)
+std::optional<Columns> columns_of(const std::vector<std::string_view>& row, const Wanted& wanted, std::string& trouble)
 {
   const auto key = columns_named(row, wanted.key);
   const auto value = columns_named(row, wanted.value);
@@ -198,8 +197,7 @@ std::unexpected<Problem> no_columns(const Found& best, const Wanted& wanted, std
       if (const auto likely = closest(best.best_row, name); !likely.empty())
         near += (near.empty() ? "; nearest: " : ", ") + likely;
     }
-  cause += fmt::format(
-      "; {} columns were found: {}{}", best.best_row.size(), list_of(best.best_row), near);
+  cause += fmt::format("; {} columns were found: {}{}", best.best_row.size(), list_of(best.best_row), near);
   std::string next = "name the columns to take: --key-column NAME --value-column NAME";
   if (text[begin] == '{' || text[begin] == '[')
     next = "this looks like JSON: say so with --format json (or ndjson)";
@@ -255,8 +253,7 @@ bool is_blank(const std::vector<std::string_view>& row)
   return std::all_of(row.begin(), row.end(), [](std::string_view field) { return is_blank(field); });
 }
 
-Attempt<Dialect>
-find_dialect(std::string_view text, const InputOptions& options, const reconciliation::Schema& schema)
+Attempt<Dialect> find_dialect(std::string_view text, const InputOptions& options, const reconciliation::Schema& schema)
 {
   const Wanted wanted{
       options.key_column.empty() ? schema.key_field : options.key_column,
@@ -265,14 +262,14 @@ find_dialect(std::string_view text, const InputOptions& options, const reconcili
   dialect.other_columns_ignored = !options.key_column.empty() || !options.value_column.empty();
   dialect.csv.formulas = true;
   dialect.csv.max_fields = max_fields;
-  dialect.csv.cr_ends_rows =
-      text.find('\n') == std::string_view::npos && text.find('\r') != std::string_view::npos;
+  dialect.csv.cr_ends_rows = text.find('\n') == std::string_view::npos && text.find('\r') != std::string_view::npos;
   const auto candidates = candidates_of(options, separator_line(text, dialect));
   if (!candidates)
     return std::unexpected(candidates.error());
 
   // A cut after a line end: no character is torn.
-  const auto cut = text.size() <= sample_size ? std::string_view::npos : text.substr(0, sample_size).find_last_of("\r\n");
+  const auto cut =
+      text.size() <= sample_size ? std::string_view::npos : text.substr(0, sample_size).find_last_of("\r\n");
   const auto sample = cut == std::string_view::npos ? text : text.substr(0, cut + 1);
   Found best;
   bool any = false;
@@ -280,7 +277,8 @@ find_dialect(std::string_view text, const InputOptions& options, const reconcili
   {
     dialect.csv.separator = separator;
     auto found = try_separator(sample, dialect, wanted);
-    const bool better = !any || (found.complete && (!best.complete || found.dialect.rows_before < best.dialect.rows_before)) ||
+    const bool better = !any ||
+                        (found.complete && (!best.complete || found.dialect.rows_before < best.dialect.rows_before)) ||
                         (!found.complete && !best.complete && found.best_row.size() > best.best_row.size());
     if (better)
       best = std::move(found);

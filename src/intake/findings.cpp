@@ -21,8 +21,8 @@ std::string quoted(std::string_view cell)
 
 std::string place(const InputRecord& row, std::string_view column)
 {
-  std::string text = row.number > 0 ? fmt::format("record {} (line {})", row.number, row.line)
-                                    : fmt::format("line {}", row.line);
+  std::string text =
+      row.number > 0 ? fmt::format("record {} (line {})", row.number, row.line) : fmt::format("line {}", row.line);
   if (!column.empty())
     text += ", " + std::string(column);
   return text;
@@ -74,9 +74,8 @@ Attempt<void> Findings::result() const
 {
   if (count_ == 0)
     return {};
-  std::string cause =
-      count_ == 1 ? "one thing in the input stands in the way; nothing was sent:\n"
-                  : fmt::format("{} things in the input stand in the way; nothing was sent:\n", count_);
+  std::string cause = count_ == 1 ? "one thing in the input stands in the way; nothing was sent:\n"
+                                  : fmt::format("{} things in the input stand in the way; nothing was sent:\n", count_);
   for (const auto& line : lines_)
     cause += line;
   if (count_ > lines_.size())

@@ -163,7 +163,8 @@ TEST(Recognised, NamesWhatIsNoText)
   };
   EXPECT_EQ(what("PK\x03\x04......[Content_Types].xml....xl/workbook.xml"), "an Excel workbook (xlsx)");
   EXPECT_EQ(
-      what("PK\x03\x04......mimetypeapplication/vnd.oasis.opendocument.spreadsheet"), "a LibreOffice spreadsheet (ods)");
+      what("PK\x03\x04......mimetypeapplication/vnd.oasis.opendocument.spreadsheet"),
+      "a LibreOffice spreadsheet (ods)");
   EXPECT_EQ(what("PK\x03\x04......data.csv"), "a zip archive");
   EXPECT_NE(what("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1").find("xls"), std::string::npos);
   EXPECT_EQ(what("%PDF-1.7"), "a PDF document");
@@ -186,7 +187,7 @@ TEST(Encodings, AreFoundOutByMarkOrByZeroBytes)
   EXPECT_EQ(decoded("\xef\xbb\xbf" + text), text);
   EXPECT_EQ(decoded(text + "\x1a"), text);
   EXPECT_EQ(decoded(text + "\x1a\r\n"), text);
-  EXPECT_EQ(decoded("\xff\xfe\x3d\xd8\xe6\xdf"), "\xf0\x9f\x8f\xa6");
+  EXPECT_EQ(decoded("\xff\xfe\x3c\xd8\xe6\xdf"), "\xf0\x9f\x8f\xa6");
 }
 
 TEST(Encodings, SayWhereTextIsNotWhatItShouldBe)
@@ -195,16 +196,20 @@ TEST(Encodings, SayWhereTextIsNotWhatItShouldBe)
       decoded("lei,nace\nA,Z\xfcrich\n"),
       "line 2, byte 4 of the input: this is not UTF-8; in Windows-1252 (Latin-1) it would be \xc3\xbc");
   EXPECT_EQ(decoded("A,Z\xfcrich \x80\n", "windows-1252"), "A,Z\xc3\xbcrich \xe2\x82\xac\n");
-  EXPECT_NE(decoded(std::string("\xff\xfe"
-                                "A\0\n\0\0\xdc",
-                                8))
-                .find("line 2, byte 7"),
-            std::string::npos);
-  EXPECT_NE(decoded(std::string("\xff\xfe"
-                                "A\0B",
-                                5))
-                .find("ends within a character"),
-            std::string::npos);
+  EXPECT_NE(
+      decoded(std::string(
+                  "\xff\xfe"
+                  "A\0\n\0\0\xdc",
+                  8))
+          .find("line 2, byte 7"),
+      std::string::npos);
+  EXPECT_NE(
+      decoded(std::string(
+                  "\xff\xfe"
+                  "A\0B",
+                  5))
+          .find("ends within a character"),
+      std::string::npos);
   EXPECT_NE(decoded("A", "ebcdic").find("not known"), std::string::npos);
 }
 }

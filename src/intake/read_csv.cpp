@@ -59,9 +59,9 @@ private:
   bool has_right_length(const std::vector<std::string_view>& row, const InputRecord& place)
   {
     const auto wanted = dialect_.header.size();
-    const bool rest_is_blank =
-        row.size() > wanted && std::all_of(row.begin() + static_cast<std::ptrdiff_t>(wanted), row.end(),
-                                           [](std::string_view field) { return is_blank(field); });
+    const bool rest_is_blank = row.size() > wanted && std::all_of(
+                                                          row.begin() + static_cast<std::ptrdiff_t>(wanted), row.end(),
+                                                          [](std::string_view field) { return is_blank(field); });
     if (row.size() < wanted || (row.size() > wanted && !rest_is_blank))
     {
       findings_.unusable(
@@ -119,8 +119,8 @@ private:
 };
 }
 
-Attempt<void> read_csv(
-    Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema)
+Attempt<void>
+read_csv(Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema)
 {
   const auto dialect = find_dialect(out.text.view(), options, schema);
   if (!dialect)

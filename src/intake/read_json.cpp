@@ -82,8 +82,7 @@ const char* type_name(dom::element_type type)
 class JsonRecords
 {
 public:
-  JsonRecords(
-      Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema)
+  JsonRecords(Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema)
       : out_(out),
         findings_(findings),
         key_name_(options.key_column.empty() ? schema.key_field : options.key_column),
@@ -97,7 +96,8 @@ public:
   void add(std::string_view element)
   {
     const auto before = out_.text.view().substr(0, static_cast<std::size_t>(element.data() - out_.text.view().data()));
-    line_ += static_cast<std::uint64_t>(std::count(before.begin() + static_cast<std::ptrdiff_t>(counted_), before.end(), '\n'));
+    line_ += static_cast<std::uint64_t>(
+        std::count(before.begin() + static_cast<std::ptrdiff_t>(counted_), before.end(), '\n'));
     counted_ = before.size();
     const InputRecord place{{}, {}, ++number_, line_};
     dom::element root;
@@ -130,18 +130,19 @@ private:
         others += (others.empty() ? "" : ", ") + std::string(field.key.substr(0, 60));
     if (!others.empty() && !others_ignored_)
       findings_.refuse(
-          place, {}, "the record has fields that would not be submitted: " + others.substr(0, 200) +
-                         "; --key-column and --value-column say which are meant");
+          place, {},
+          "the record has fields that would not be submitted: " + others.substr(0, 200) +
+              "; --key-column and --value-column say which are meant");
     const auto key_text = text_of(key, key_name_, place);
     const auto value_text = text_of(value, value_name_, place);
     if (key_text && value_text)
-      check_.add(
-          {out_.owned.emplace_back(*key_text), out_.owned.emplace_back(*value_text), place.number, place.line});
+      check_.add({out_.owned.emplace_back(*key_text), out_.owned.emplace_back(*value_text), place.number, place.line});
   }
 
   static bool is(std::string_view field, const std::string& name)
   {
-    return field == name || (field.size() < name.size() + 20 && reconciliation::folded(field) == reconciliation::folded(name));
+    return field == name ||
+           (field.size() < name.size() + 20 && reconciliation::folded(field) == reconciliation::folded(name));
   }
 
   std::optional<std::string_view> text_of(const Field& field, const std::string& name, const InputRecord& place)
@@ -212,8 +213,8 @@ bool is_json(std::string_view text)
   return text.size() <= max_json_size && parser.parse(text.data(), text.size()).error() == simdjson::SUCCESS;
 }
 
-Attempt<void> read_json(
-    Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema)
+Attempt<void>
+read_json(Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema)
 {
   const auto text = out.text.view();
   JsonRecords records(out, findings, options, schema);

@@ -6,10 +6,10 @@ namespace concordat::intake
 {
 /// Readers of the two kinds of text. They add to `out`, and report to `findings` what is about single rows.
 /// @return an error where the text as a whole cannot be read
-Attempt<void> read_csv(
-    Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema);
-Attempt<void> read_json(
-    Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema);
+Attempt<void>
+read_csv(Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema);
+Attempt<void>
+read_json(Records& out, Findings& findings, const InputOptions& options, const reconciliation::Schema& schema);
 
 /// The text is one JSON value.
 bool is_json(std::string_view text);

@@ -28,10 +28,12 @@ const std::array magic_numbers{
     Magic{"SQLite format 3", "an SQLite database", "export the table as CSV and submit that"},
     Magic{"{\\rtf", "a rich text document", save_as_csv},
     Magic{"BZh", "a bzip2 file", "unpack it first: bunzip2 < FILE | concordat submit -"},
-    Magic{std::string_view("\xfd"
-                           "7zXZ\0",
-                           6),
-          "an xz file", "unpack it first: unxz < FILE | concordat submit -"},
+    Magic{
+        std::string_view(
+            "\xfd"
+            "7zXZ\0",
+            6),
+        "an xz file", "unpack it first: unxz < FILE | concordat submit -"},
     Magic{"7z\xbc\xaf", "a 7-Zip archive", "unpack it and submit the file inside"},
     Magic{"Rar!", "a RAR archive", "unpack it and submit the file inside"},
     Magic{"\x1f\x9d", "a compress (.Z) file", "unpack it first: uncompress"},
@@ -39,9 +41,10 @@ const std::array magic_numbers{
     Magic{"\x28\xb5\x2f\xfd", "a zstd file within another", "unpack it once and submit the result"},
     Magic{"\x04\x22\x4d\x18", "an lz4 file", "unpack it first"},
     Magic{"-----BEGIN ", "a PEM file, a key or certificate", "name the file with the records"},
-    Magic{"\x7f"
-          "ELF",
-          "a program", "name the file with the records"},
+    Magic{
+        "\x7f"
+        "ELF",
+        "a program", "name the file with the records"},
     Magic{"\x89PNG", "a picture", "submit the table itself, as CSV"},
     Magic{"\xff\xd8\xff", "a picture", "submit the table itself, as CSV"},
     Magic{"MIME-Version:", "a web archive (mhtml)", save_as_csv}};

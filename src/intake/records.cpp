@@ -15,7 +15,8 @@ std::string name_without_packing(std::string_view name)
 {
   std::string out(name);
   std::transform(
-      out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+      out.begin(), out.end(), out.begin(),
+      [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   for (const std::string_view packing : {".gz", ".zst", ".zstd", ".gzip"})
     if (out.ends_with(packing))
       return out.substr(0, out.size() - packing.size());
