@@ -21,7 +21,13 @@ class Entry:
 
 def entries(path):
     """The whole entries of a ledger file, in order."""
-    data = Path(path).read_bytes()
+    return entries_in(Path(path).read_bytes())
+
+
+def entries_in(data):
+    """The same of a file's bytes."""
+    if len(data) < HEADER:
+        return []
     table, = struct.unpack("<Q", data[:HEADER])
     offset, end, found = HEADER, table or len(data), []
     while offset + HEADER <= end:
