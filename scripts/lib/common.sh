@@ -21,11 +21,14 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
+# Where the conformance kits lie, if they do.
+conformance_kits() { printf '%s\n' "${CONCORDAT_KITS:-$root/../shared/conformance}"; }
+
 build_packages=(
   build-essential g++ cmake ninja-build ccache ca-certificates
   libssl-dev libboost1.81-dev libsimdjson-dev libabsl-dev libspdlog-dev libfmt-dev libcli11-dev libmimalloc-dev libgtest-dev
   libutf8proc-dev zlib1g-dev libzstd-dev libgmock-dev librapidcheck-dev libbenchmark-dev cargo-web rustc-web protobuf-compiler)
-test_packages=(clang-19 libclang-rt-19-dev lld-19 python3 python3-pytest python3-cryptography python3-cbor2 openssl)
+test_packages=(clang-19 libclang-rt-19-dev lld-19 python3 python3-pytest python3-pytest-xdist python3-cryptography python3-cbor2 openssl)
 lint_packages=(clang-19 clang-format-19 python3 python3-pytest)
 demo_packages=(python3)
 bench_packages=(postgresql-15 postgresql-client-15 python3 python3-cryptography)

@@ -7,6 +7,7 @@ import pytest
 from node import DAEMON, TOOL, Node, has_address_sanitizer
 
 SEED = int(os.environ.get("CONCORDAT_SEED") or random.SystemRandom().randrange(1 << 32))
+os.environ["CONCORDAT_SEED"] = str(SEED)  # for the other processes of a run that has several
 
 
 def pytest_configure(config):

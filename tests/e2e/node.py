@@ -1,6 +1,8 @@
 """A service of one node in a folder of its own, run as real processes on 127.0.0.1."""
+import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -31,9 +33,12 @@ def wait_for(condition, what, seconds=PATIENCE, pause=0.01):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the system gives to outgoing connections: one of these could take a stopped node's port."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def has_address_sanitizer():
