@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <random>
+#include <set>
 
 namespace concordat::ledger
 {
@@ -97,6 +98,21 @@ TEST(Entry, AnEmptyPrivateDomainIsStillAuthenticated)
   const auto opened = parse_entry(encoded.bytes)->open(secret);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::corrupt);
+}
+
+TEST(Entry, TheNonceHoldsAllOfViewAndSeqno)
+{
+  std::set<crypto::Iv> nonces;
+  for (const View view : {View{1}, View{0x0102}, View{0x010203}, View{0x01020304}, View{0x7fffffff}})
+    for (const Seqno seqno : {Seqno{1}, Seqno{0x0102030405}, (Seqno{1} << 63) - 1})
+    {
+      const auto bytes = encode_entry(known_secret(), {view, seqno}, 0, {}, {}, "private").bytes;
+      const auto entry = parse_entry(bytes);
+      ASSERT_TRUE(entry) << view << "." << seqno;
+      EXPECT_EQ(entry->txid, (TxId{view, seqno}));
+      EXPECT_EQ(entry->open(known_secret()).value(), "private");
+      EXPECT_TRUE(nonces.insert(entry->iv).second);
+    }
 }
 
 TEST(Entry, AnotherSecretDoesNotOpenIt)
