@@ -1,3 +1,9 @@
+# The main of every unit test.
+if(NOT CONCORDAT_FUZZ)
+  add_library(concordat_test_main STATIC ${CMAKE_SOURCE_DIR}/tests/unit/main.cpp)
+  target_link_libraries(concordat_test_main PUBLIC GTest::gtest)
+endif()
+
 # A module is a folder: every *.cpp makes the static library concordat_<name>, every *_test.cpp the test <name>_test.
 # `LINK` names what it stands on; `EXCLUDE` files that hold a main of their own.
 function(concordat_module name)
@@ -16,7 +22,7 @@ function(concordat_module name)
 
   if(tests AND NOT CONCORDAT_FUZZ)
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE concordat_${name} GTest::gtest GTest::gtest_main ${ARG_TEST_LINK})
+    target_link_libraries(${name}_test PRIVATE concordat_${name} GTest::gtest concordat_test_main ${ARG_TEST_LINK})
     target_compile_definitions(${name}_test PRIVATE CONCORDAT_TEST_DATA="tests/data")
     # Paths are relative, so that a compiler cache serves every checkout.
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
