@@ -1,9 +1,9 @@
 #include "crypto/certificate.h"
 
 #include "base/encoding.h"
-#include "base/files.h"
 #include "crypto/hash.h"
 #include "crypto/openssl.h"
+#include "crypto/test_foreign.h"
 
 #include <gtest/gtest.h>
 #include <openssl/x509_vfy.h>
@@ -16,12 +16,6 @@ namespace concordat::crypto
 namespace
 {
 constexpr std::int64_t now = 1'800'000'000;
-
-std::string data(const std::string& name)
-{
-  base::RealFileSystem files;
-  return files.read(std::string(CONCORDAT_TEST_DATA) + "/crypto/" + name).value();
-}
 
 CertificateRequest service_request()
 {
@@ -256,15 +250,17 @@ TEST(Certificate, IsNotMadeFromAWrongRequest)
       << "key and issuer do not belong together";
 }
 
-TEST(Certificate, OfARealServiceIsReadAndVerifies)
+TEST_F(ForeignSignatures, AreMadeUnderCertificatesThatVerify)
 {
-  const auto service = Certificate::from_pem(data("service_a_cert.pem")).value();
-  const auto node = Certificate::from_pem(data("service_a_node_cert.pem")).value();
+  const auto service = Certificate::from_pem(service_cert).value();
+  const auto node = Certificate::from_pem(signatures[0].node_cert).value();
+  EXPECT_TRUE(service.is_ca());
+  EXPECT_FALSE(node.is_ca());
   EXPECT_EQ(service.subject(), "CN=CCF Network");
   EXPECT_EQ(service.not_before(), 1'736'175'713);
   EXPECT_EQ(service.not_after(), 1'736'262'112);
   EXPECT_EQ(service.public_key().id(), "1cbe4a725ce9f337e21a9f34680e26289e72f160a4bcd902a89c376a3c9de422");
-  EXPECT_EQ(service.pem(), data("service_a_cert.pem"));
+  EXPECT_EQ(service.pem(), service_cert);
   EXPECT_TRUE(node.signed_by(service));
   EXPECT_FALSE(node.signed_by(node));
   EXPECT_EQ(service.id(), base::to_hex(base::as_view(sha256(service.der()))));
@@ -272,7 +268,7 @@ TEST(Certificate, OfARealServiceIsReadAndVerifies)
 
 TEST(Certificate, IsNotReadFromAnythingElse)
 {
-  const auto pem = data("service_a_cert.pem");
+  const auto pem = self_signed(KeyPair::generate(Curve::p384), service_request()).value().pem();
   const auto der = Certificate::from_pem(pem).value().der();
   const auto refused = [](const Result<Certificate>& read) { return !read && read.error().code == ErrorCode::invalid; };
   EXPECT_TRUE(refused(Certificate::from_pem("")));
@@ -290,8 +286,12 @@ TEST(Certificate, IsNotReadFromAnythingElse)
 
 TEST(Certificate, WithAnyByteChangedIsRefusedOrNoLongerSigned)
 {
-  const auto service = Certificate::from_pem(data("service_a_cert.pem")).value();
-  const auto der = Certificate::from_pem(data("service_a_node_cert.pem")).value().der();
+  const auto key = KeyPair::generate(Curve::p384);
+  const auto service = self_signed(key, service_request()).value();
+  const auto node = issue(KeyPair::generate(Curve::p384).public_key(), node_request(), key, service).value();
+  const auto der = node.der();
+  EXPECT_TRUE(service.is_ca());
+  EXPECT_FALSE(node.is_ca());
   for (std::size_t i = 0; i < der.size(); ++i)
     for (const int change : {0x01, 0x80})
     {
@@ -304,8 +304,9 @@ TEST(Certificate, WithAnyByteChangedIsRefusedOrNoLongerSigned)
 
 TEST(Certificate, MayBeUsedFromSeveralThreads)
 {
-  const auto service = Certificate::from_pem(data("service_a_cert.pem")).value();
-  const auto node = Certificate::from_pem(data("service_a_node_cert.pem")).value();
+  const auto key = KeyPair::generate(Curve::p384);
+  const auto service = self_signed(key, service_request()).value();
+  const auto node = issue(KeyPair::generate(Curve::p384).public_key(), node_request(), key, service).value();
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)
     threads.emplace_back(

@@ -1,13 +1,12 @@
 #include "crypto/keys.h"
 
 #include "base/encoding.h"
-#include "base/files.h"
 #include "crypto/certificate.h"
 #include "crypto/hash.h"
 #include "crypto/openssl.h"
+#include "crypto/test_foreign.h"
 
 #include <gtest/gtest.h>
-#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -20,12 +19,6 @@ constexpr Curve curves[] = {Curve::p256, Curve::p384, Curve::p521};
 std::string bytes(std::string_view hex)
 {
   return base::from_hex(hex).value();
-}
-
-std::string data(const std::string& name)
-{
-  base::RealFileSystem files;
-  return files.read(std::string(CONCORDAT_TEST_DATA) + "/crypto/" + name).value();
 }
 
 /// RFC 6979 appendix A.2.5–A.2.7: key and signatures of "sample" and "test" with the curve's own hash.
@@ -98,19 +91,13 @@ TEST(PublicKey, TakesADigestAsItIs)
 }
 
 // ledger-format.md §6.3: a node on P-384 signs the 32 bytes of the root.
-TEST(PublicKey, VerifiesTheSignatureOfARealNodeAndKnowsItsId)
+TEST_F(ForeignSignatures, OfANodeVerifyAndTheIdIsThatOfTheKey)
 {
-  const auto cert = Certificate::from_pem(data("service_a_node_cert.pem")).value();
-  std::istringstream lines(data("service_a_node_signature.txt"));
-  std::string line;
-  std::getline(lines, line);
-  std::string node;
-  std::string root;
-  std::string signature;
-  lines >> node >> root >> signature;
-  EXPECT_EQ(cert.public_key().id(), node);
-  const auto digest = base::to_digest(bytes(root)).value();
-  const auto der = base::from_base64(signature).value();
+  const auto& signed_by_node = signatures[0];
+  const auto cert = Certificate::from_pem(signed_by_node.node_cert).value();
+  EXPECT_EQ(cert.public_key().id(), signed_by_node.node);
+  const auto& digest = signed_by_node.root;
+  const auto& der = signed_by_node.node_signature;
   EXPECT_TRUE(cert.public_key().verify_digest(digest, der));
   for (std::size_t i = 0; i < der.size(); ++i)
   {

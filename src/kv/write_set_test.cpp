@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <iterator>
 #include <vector>
 
@@ -110,33 +109,6 @@ TEST(WriteSet, GoesThereAndBack)
     ASSERT_TRUE(decode(visible, Domain::public_maps, back));
     ASSERT_TRUE(decode(hidden, Domain::private_maps, back));
     ASSERT_EQ(back, writes);
-  }
-}
-
-// The public maps of five entries of a ledger that CCF itself wrote: the creation of the service (1), its opening (17),
-// an application's write (21), the end of a recovery (60) and a governance action (67), the last two with removes.
-TEST(WriteSet, OfARealLedgerIsDecodedAndEncodedToTheSameBytes)
-{
-  for (const auto* seqno : {"1", "17", "21", "60", "67"})
-  {
-    std::ifstream file(std::string(CONCORDAT_TEST_DATA "/kv/public_maps_") + seqno, std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-    ASSERT_FALSE(bytes.empty()) << seqno;
-    WriteSet writes;
-    const auto done = decode(bytes, Domain::public_maps, writes);
-    ASSERT_TRUE(done) << seqno << ": " << done.error().describe();
-    EXPECT_FALSE(writes.empty());
-    std::string again;
-    encode(writes, Domain::public_maps, again);
-    EXPECT_EQ(again, bytes) << seqno;
-    if (std::string_view(seqno) == "1")
-    {
-      ASSERT_TRUE(writes.contains("public:ccf.gov.service.info"));
-      const auto& info = writes["public:ccf.gov.service.info"];
-      ASSERT_EQ(info.size(), 1U);
-      EXPECT_EQ(info.begin()->first, std::string(8, '\0'));
-      EXPECT_NE(info.begin()->second->find("BEGIN CERTIFICATE"), std::string::npos);
-    }
   }
 }
 

@@ -1,6 +1,8 @@
 #include "ledger/verifier.h"
 
+#include "base/encoding.h"
 #include "base/files.h"
+#include "ledger/entry.h"
 #include "ledger/entry_scanner.h"
 #include "ledger/test_foreign.h"
 #include "ledger/test_verify.h"
@@ -48,6 +50,32 @@ TEST_F(VerifierOfForeignLedger, AcceptsTheLedgerOfARealService)
   ASSERT_EQ(report.verdict->services.size(), 2U);
   EXPECT_EQ(report.verdict->services[1].from, (TxId{4, 29}));
   EXPECT_FALSE(report.verdict->services[0].endorsed_at) << "an older program recovered it, which endorsed itself";
+}
+
+TEST_F(VerifierOfForeignLedger, ItsPublicMapsAreWrittenAgainAsTheyWere)
+{
+  for (const auto* service : {"service_a", "service_b"})
+  {
+    std::size_t entries = 0;
+    for (const auto& [name, bytes] : load(std::string(service) + "/ledger"))
+    {
+      MemoryFileSystem memory;
+      memory.put("f", bytes);
+      const auto table = base::Reader(bytes).le<std::uint64_t>().value();
+      EntryScanner scanner(memory.open("f", base::OpenMode::read).value(), 8, table == 0 ? bytes.size() : table);
+      while (const auto next = scanner.next().value())
+      {
+        const auto entry = parse_entry(*next).value();
+        kv::WriteSet writes;
+        ASSERT_TRUE(kv::decode(entry.public_maps, kv::Domain::public_maps, writes)) << entry.txid.to_string();
+        std::string again;
+        kv::encode(writes, kv::Domain::public_maps, again);
+        ASSERT_EQ(again, entry.public_maps) << entry.txid.to_string();
+        ++entries;
+      }
+    }
+    EXPECT_GE(entries, 74U);
+  }
 }
 
 TEST_F(VerifierOfForeignLedger, StrictnessMakesOldHabitsErrors)
