@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace concordat::intake
 {
 namespace
@@ -9,14 +11,16 @@ namespace
 constexpr std::size_t max_lines = 10;
 constexpr std::size_t shown_bytes = 40;
 
+/// In one line; what else must not reach a terminal is for whoever prints it.
 std::string quoted(std::string_view cell)
 {
-  if (cell.size() <= shown_bytes)
-    return "'" + std::string(cell) + "'";
-  auto end = shown_bytes;
-  while (end > 0 && (static_cast<unsigned char>(cell[end]) & 0xc0) == 0x80)
+  auto end = std::min(cell.size(), shown_bytes);
+  while (end > 0 && end < cell.size() && (static_cast<unsigned char>(cell[end]) & 0xc0) == 0x80)
     --end;
-  return "'" + std::string(cell.substr(0, end)) + "…'";
+  std::string out = "'";
+  for (const char c : cell.substr(0, end))
+    out += c == '\n' ? "\\n" : c == '\r' ? "\\r" : c == '\t' ? "\\t" : std::string(1, c);
+  return out + (end < cell.size() ? "…'" : "'");
 }
 
 std::string place(const InputRecord& row, std::string_view column)

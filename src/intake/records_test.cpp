@@ -186,6 +186,11 @@ TEST(Csv, LeavesAloneWhatOnlyLooksLikeDamage)
   }
 }
 
+TEST(Csv, ShowsACellInOneLine)
+{
+  EXPECT_NE(read("lei,nace\nA1,\"x\ny \"\n").find("nace: 'x\\ny ' holds a space"), std::string::npos);
+}
+
 TEST(Csv, OfAFormulaAroundATextTheTextIsTakenOnceAccepted)
 {
   auto options = options_of();

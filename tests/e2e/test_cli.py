@@ -151,14 +151,14 @@ def test_a_big_file_is_split_and_every_record_of_it_arrives(make_node, tmp_path)
     with big.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["lei", "nace"])
-        rows.writerows([f"K{number:06}", f'V"{number}",\n'] for number in range(45_000))
+        rows.writerows([f"K{number:06}", f'V"{number}",\nx'] for number in range(45_000))
     done = caller.run("submit", big)
     assert done.returncode == DONE and "45,000 records submitted in" in done.stdout, done
     assert int(done.stdout.split(" in ")[1].split()[0]) >= 5
     assert not list((tmp_path / "state").rglob("*.json")), "the state of a complete submission is removed"
     report = caller.report()
     assert [found["lei"] for found in report] == [f"K{number:06}" for number in range(45_000)]
-    assert all(found["nace"] == f'V"{number}",\n' for number, found in enumerate(report))
+    assert all(found["nace"] == f'V"{number}",\nx' for number, found in enumerate(report))
     assert caller.run("tx", "status", txid_of(done)).stdout == "Committed\n"
 
 
@@ -339,11 +339,15 @@ def test_report_formats_hold_the_same(caller):
     assert lei in table.stdout and "\x1b" not in table.stdout and table.stdout == caller.run("report").stdout
 
 
-def test_a_table_shows_nothing_that_could_steer_a_terminal(caller):
-    lei = key()
-    caller.run("submit", "-", stdin=json.dumps({"lei": lei, "nace": "\x1b[31mred\x07"}))
+def test_a_table_shows_nothing_that_could_steer_a_terminal(make_node):
+    node = make_node(changes={"concordat": {"application": {"text_rule": "exact"}}})
+    caller, lei = Caller(node, "member0", node.folder / "state"), key()
+    value = json.dumps({"lei": lei, "nace": "\x1b[31mred\x07"})
+    refused = caller.run("submit", "-", stdin=value)
+    assert refused.returncode == FAILED and "U+001B" in refused.stderr and "\x1b" not in refused.stderr, refused
+    assert caller.run("submit", "-", "--accept", "invisible", stdin=value).returncode == DONE
     done = caller.run("report", lei)
-    assert done.returncode == DONE and "\x1b" not in done.stdout and "\x07" not in done.stdout, done
+    assert "red" in done.stdout and done.returncode == DONE and "\x1b" not in done.stdout and "\x07" not in done.stdout, done
 
 
 def test_refusals_of_a_report_are_told_with_the_next_step(make_node):
