@@ -181,8 +181,9 @@ public:
     for (at_ = 0; at_ < characters_.size(); ++at_)
       look();
     look_at_form();
-    std::stable_sort(
-        flaws_.begin(), flaws_.end(), [](const auto& a, const auto& b) { return a.position < b.position; });
+    std::sort(
+        flaws_.begin(), flaws_.end(), [](const auto& a, const auto& b)
+        { return a.position != b.position ? a.position < b.position : a.kind < b.kind; });
     return std::move(flaws_);
   }
 
