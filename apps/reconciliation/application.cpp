@@ -141,7 +141,7 @@ std::vector<Endpoint> ReconciliationApplication::endpoints()
 Response ReconciliationApplication::ingest(Context& context, Parser parse) const
 {
   auto& transaction = context.transaction();
-  const auto voter = find_voter(context.caller(), transaction);
+  const auto voter = find_voter(context);
   if (!voter)
     return voter.error();
   const auto part = read_submission_part(context.request().headers);
@@ -189,7 +189,7 @@ Response ReconciliationApplication::report_all(Context& context) const
   if (!page)
     return page.error();
   auto state = context.state();
-  const auto voter = find_voter(context.caller(), *state);
+  const auto voter = find_voter(context);
   if (!voter)
     return voter.error();
   const auto organisation = find_organisation(*state, *voter);
@@ -213,7 +213,7 @@ Response ReconciliationApplication::report_one(Context& context) const
   if (!key)
     return failure(400, "InvalidInput", "the key in the path is not percent-encoded correctly");
   const auto state = context.state();
-  const auto voter = find_voter(context.caller(), *state);
+  const auto voter = find_voter(context);
   if (!voter)
     return voter.error();
   const auto organisation = find_organisation(*state, *voter);

@@ -19,6 +19,8 @@ struct Schema
 {
   std::string key_field = "lei";
   std::string value_field = "nace";
+
+  bool operator==(const Schema&) const = default;
 };
 
 /// One record; the bytes belong to the batch that it came with.

@@ -4,16 +4,16 @@
 
 namespace concordat::reconciliation
 {
-std::expected<std::string, Response> find_voter(const Caller& caller, ReadTransaction& state)
+std::expected<std::string, Response> find_voter(Context& context)
 {
-  constexpr std::string_view members_map = "public:ccf.gov.members.certs";
+  const auto& caller = context.caller();
   if (caller.policy == AuthPolicy::member_cert || !caller.data.is_object())
     return caller.id;
   const auto* const organisation = caller.data.get_object().if_contains("organisation");
   if (organisation == nullptr)
     return caller.id;
   const auto* const id = organisation->if_string();
-  if (id == nullptr || !state.has(members_map, {id->data(), id->size()}))
+  if (id == nullptr || !context.is_member({id->data(), id->size()}))
     return std::unexpected(failure(
         403, "AuthorizationFailed",
         "your user data names an organisation that is not a member of this service; ask a member to propose set_user "

@@ -9,7 +9,6 @@ namespace concordat::reconciliation
 {
 /// The organisation that the caller votes for. A member votes for himself; a user for the member that his user data
 /// names as `organisation`, otherwise for himself. So all users of a member share its one vote.
-/// @param state where the members are looked up
 /// @return the answer 403 if the named organisation is not a member
-std::expected<std::string, Response> find_voter(const Caller& caller, ReadTransaction& state);
+std::expected<std::string, Response> find_voter(Context& context);
 }

@@ -35,6 +35,13 @@ struct Caller
   boost::json::value data; ///< member_data or user_data, null if there is none
 };
 
+/// A member or a user as the service knows him.
+struct Party
+{
+  std::string certificate_pem;
+  boost::json::value data; ///< member_data or user_data, null if there is none
+};
+
 /// How an endpoint uses the store.
 enum class Mode
 {
@@ -74,6 +81,14 @@ public:
   virtual std::shared_ptr<ReadTransaction> state() = 0;
   /// The running transaction; only in read_write endpoints.
   virtual Transaction& transaction() = 0;
+
+  // Members and users of the service, as of that state or transaction. What was asked counts as read: if it has
+  // changed when the transaction is ordered, the handler runs again. Not in command endpoints.
+  virtual bool is_member(std::string_view id) = 0;
+  /// @return nothing if there is no such member
+  virtual std::optional<Party> member(std::string_view id) = 0;
+  /// @return nothing if there is no such user
+  virtual std::optional<Party> user(std::string_view id) = 0;
 
   /// What `make` gives, made once for a request however often its handler runs: a handler that is run again after a
   /// conflict need not parse the body again. All calls of one handler must ask for the same type.
@@ -117,6 +132,14 @@ struct ApiInfo
   boost::json::object schemas;
 };
 
+/// An entry of a governed map.
+struct GovernedWrite
+{
+  std::string map; ///< `public:ccf.gov.<application>.…`, where `<application>` is no word that the framework uses there
+  std::string key;
+  std::string value;
+};
+
 /// What runs under `/app`. Handlers are called from several threads at once.
 class Application
 {
@@ -124,6 +147,19 @@ public:
   virtual ~Application() = default;
   virtual ApiInfo info() const = 0;
   virtual std::vector<Endpoint> endpoints() = 0;
+
+  /// What is agreed on when a service is created: written in its first transaction, and from then on changed by
+  /// proposals alone. An application reads its settings there, never from the node's configuration.
+  virtual std::vector<GovernedWrite> governed_at_genesis() const
+  {
+    return {};
+  }
+  /// Looks at the service that the node has come back to.
+  /// @return warnings for the operator, such as what his configuration says without effect
+  virtual std::vector<std::string> look_at_service(ReadTransaction&) const
+  {
+    return {};
+  }
 };
 
 /// Defined by the application that is linked into the node.

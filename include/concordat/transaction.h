@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -57,6 +58,19 @@ public:
   virtual std::string_view value() const = 0;
   /// The seqno at which this entry was last written; 0 for a write of the running transaction.
   virtual Seqno version() const = 0;
+};
+
+/// Thrown by the methods of a transaction for a map that whoever runs it may not read, or not write; the message names
+/// the map. Nothing has been read or written then, and the transaction can go on. A handler that lets it through is
+/// answered with 500.
+///
+/// An application reads and writes maps under names of its own, and reads those of governance (`public:ccf.gov.…`) and
+/// of the framework (`public:ccf.internal.…`). Every other name that begins with `ccf.` or `public:ccf.` is closed to
+/// it. Callers, members and users are looked up through the Context, not in tables.
+class AccessDenied : public std::runtime_error
+{
+public:
+  using std::runtime_error::runtime_error;
 };
 
 /// A consistent view of the store. Keys and values are bytes. A map whose name starts with `public:` stands in

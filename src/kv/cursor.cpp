@@ -153,7 +153,7 @@ private:
 std::unique_ptr<Cursor>
 WriteTransaction::scan(std::string_view map, std::string_view from, std::optional<std::string_view> to)
 {
-  auto& access = impl_->access(map);
+  auto& access = impl_->access(map, Access::read);
   auto& range = access.scans.emplace_back();
   range.from = from;
   if (to)
@@ -164,8 +164,7 @@ WriteTransaction::scan(std::string_view map, std::string_view from, std::optiona
 std::unique_ptr<Cursor>
 SnapshotTransaction::scan(std::string_view map, std::string_view from, std::optional<std::string_view> to)
 {
-  touched_ = true;
-  const auto* const at = base_->find(map);
-  return std::make_unique<TreeCursor>(at ? at->tree.lower_bound(from) : Tree::Iterator(), to);
+  const auto* const tree = open(map);
+  return std::make_unique<TreeCursor>(tree ? tree->lower_bound(from) : Tree::Iterator(), to);
 }
 }

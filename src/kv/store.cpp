@@ -35,17 +35,17 @@ void Store::set_committed(Snapshot state)
   std::swap(committed_, state);
 }
 
-std::unique_ptr<WriteTransaction> Store::begin()
+std::unique_ptr<WriteTransaction> Store::begin(RunBy runs_by)
 {
   Snapshot base;
   {
     const std::lock_guard lock(snapshots_mutex_);
     base = start_;
   }
-  return std::make_unique<WriteTransaction>(std::move(base));
+  return std::make_unique<WriteTransaction>(std::move(base), runs_by);
 }
 
-std::unique_ptr<WriteTransaction> Store::begin_fresh()
+std::unique_ptr<WriteTransaction> Store::begin_fresh(RunBy runs_by)
 {
   Snapshot base;
   Snapshot old;
@@ -54,7 +54,7 @@ std::unique_ptr<WriteTransaction> Store::begin_fresh()
     base = std::make_shared<const State>(head_);
     old = start_from(base);
   }
-  return std::make_unique<WriteTransaction>(std::move(base));
+  return std::make_unique<WriteTransaction>(std::move(base), runs_by);
 }
 
 Snapshot Store::start_from(Snapshot snapshot)
@@ -67,6 +67,10 @@ Result<TxId> Store::commit(const WriteTransaction& transaction, const std::funct
 {
   const auto& tx = *transaction.impl_;
   CHECK(!tx.writes.empty(), "the caller commits only what has written something");
+  // Looked at again, as an entry that should not be there can keep a node from ever starting again.
+  for (const auto& [map, writes] : tx.writes)
+    if (!rights(tx.runs_by, map).write)
+      return fail(ErrorCode::denied, refusal(tx.runs_by, Access::write, map));
   const std::lock_guard lock(mutex_);
   if (tx.base->lineage_ != head_.lineage_)
     return fail(ErrorCode::conflict, "the transaction began before the store was set back; run it again");

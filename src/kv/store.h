@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kv/access.h"
 #include "kv/tree.h"
 #include "kv/write_set.h"
 
@@ -67,12 +68,13 @@ private:
 
 using Snapshot = std::shared_ptr<const State>;
 
-/// A transaction that reads a snapshot and remembers what it read and wrote.
+/// A transaction that reads a snapshot and remembers what it read and wrote. A map that whoever runs it may not touch
+/// (`rights`) throws AccessDenied, with nothing noted.
 /// Used by one thread at a time. Made by `Store::begin`, or directly over any snapshot.
 class WriteTransaction : public Transaction
 {
 public:
-  explicit WriteTransaction(Snapshot base);
+  explicit WriteTransaction(Snapshot base, RunBy runs_by = RunBy::application);
   ~WriteTransaction() override;
 
   std::optional<std::string_view> get(std::string_view map, std::string_view key) override;
@@ -84,6 +86,7 @@ public:
   void set_claims_digest(const Digest& digest) override;
 
   const Snapshot& base() const;
+  RunBy runs_by() const;
   const WriteSet& writes() const;
   const Digest& claims_digest() const;
   /// At least one map was read or written.
@@ -91,16 +94,21 @@ public:
 
 private:
   friend class Store;
+  friend struct AccessTest;
   struct Impl;
   class MergeCursor;
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads one snapshot, which it keeps alive.
+/// Reads one snapshot, which it keeps alive; what whoever runs it may not read throws AccessDenied.
 class SnapshotTransaction : public ReadTransaction
 {
 public:
-  explicit SnapshotTransaction(Snapshot base) : base_(std::move(base)) {}
+  explicit SnapshotTransaction(Snapshot base, RunBy runs_by = RunBy::application)
+      : base_(std::move(base)),
+        runs_by_(runs_by)
+  {
+  }
   std::optional<std::string_view> get(std::string_view map, std::string_view key) override;
   std::optional<Seqno> version(std::string_view map, std::string_view key) override;
   std::unique_ptr<Cursor>
@@ -116,7 +124,11 @@ public:
   }
 
 private:
+  /// Null for a map that was never written.
+  const Tree* open(std::string_view map);
+
   Snapshot base_;
+  RunBy runs_by_;
   bool touched_ = false;
 };
 
@@ -136,13 +148,15 @@ public:
   void set_committed(Snapshot state);
 
   /// A transaction on the last snapshot taken of the head: cheap, and right as long as nobody writes what it reads.
-  std::unique_ptr<WriteTransaction> begin();
+  /// @param runs_by  who has the least rights unless somebody else is named
+  std::unique_ptr<WriteTransaction> begin(RunBy runs_by = RunBy::application);
   /// A transaction on the head as it is now, which later ones begin from as well; for running again after a conflict.
-  std::unique_ptr<WriteTransaction> begin_fresh();
+  std::unique_ptr<WriteTransaction> begin_fresh(RunBy runs_by = RunBy::application);
 
   /// Checks the transaction against the head, gives it the next seqno in the current view and applies its writes.
   /// @param ordered called under the lock, right after the id is known: reserve the place in the order here
-  /// @return the id; Error::conflict when something it read has changed, with nothing done
+  /// @return the id; Error::conflict when something it read has changed; Error::denied when it has written what
+  ///         whoever runs it may not write, however that came about; nothing is done then
   /// @pre the transaction has written something
   Result<TxId> commit(const WriteTransaction& transaction, const std::function<void(TxId)>& ordered);
 

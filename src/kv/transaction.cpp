@@ -5,14 +5,26 @@
 
 namespace concordat::kv
 {
-MapAccess& WriteTransaction::Impl::access(std::string_view map)
+namespace
 {
-  if (last && last_name == map)
+bool allows(Rights has, Access wanted)
+{
+  return wanted == Access::read ? has.read : has.write;
+}
+}
+
+MapAccess& WriteTransaction::Impl::access(std::string_view map, Access wanted)
+{
+  if (last && last_name == map && allows(last->rights, wanted))
     return *last;
+  const auto has = rights(runs_by, map);
+  if (!allows(has, wanted))
+    throw AccessDenied(refusal(runs_by, wanted, map));
   auto at = maps.find(map);
   if (at == maps.end())
   {
     auto made = std::make_unique<MapAccess>();
+    made->rights = has;
     if (const auto* const found = base->find(map))
       made->base = &found->tree;
     at = maps.emplace(std::string(map), std::move(made)).first;
@@ -53,7 +65,7 @@ std::optional<Tree::Found> WriteTransaction::Impl::read(MapAccess& access, std::
 
 void WriteTransaction::Impl::write(std::string_view map, std::string_view key, std::optional<std::string> value)
 {
-  auto& a = access(map);
+  auto& a = access(map, Access::write);
   auto* mine = own(map, a);
   if (!mine)
   {
@@ -99,13 +111,16 @@ const std::string* WriteTransaction::Impl::changed_in(const State& head) const
   return nullptr;
 }
 
-WriteTransaction::WriteTransaction(Snapshot base) : impl_(std::make_unique<Impl>(std::move(base))) {}
+WriteTransaction::WriteTransaction(Snapshot base, RunBy runs_by)
+    : impl_(std::make_unique<Impl>(std::move(base), runs_by))
+{
+}
 
 WriteTransaction::~WriteTransaction() = default;
 
 std::optional<std::string_view> WriteTransaction::get(std::string_view map, std::string_view key)
 {
-  auto& access = impl_->access(map);
+  auto& access = impl_->access(map, Access::read);
   const auto* const mine = impl_->own_write(map, access, key);
   if (!mine)
   {
@@ -123,7 +138,7 @@ std::optional<std::string_view> WriteTransaction::get(std::string_view map, std:
 
 std::optional<Seqno> WriteTransaction::version(std::string_view map, std::string_view key)
 {
-  auto& access = impl_->access(map);
+  auto& access = impl_->access(map, Access::read);
   if (impl_->own_write(map, access, key))
     return std::nullopt;
   const auto found = impl_->read(access, key);
@@ -151,6 +166,11 @@ const Snapshot& WriteTransaction::base() const
   return impl_->base;
 }
 
+RunBy WriteTransaction::runs_by() const
+{
+  return impl_->runs_by;
+}
+
 const WriteSet& WriteTransaction::writes() const
 {
   return impl_->writes;
@@ -166,19 +186,26 @@ bool WriteTransaction::touched() const
   return !impl_->maps.empty();
 }
 
+const Tree* SnapshotTransaction::open(std::string_view map)
+{
+  if (!rights(runs_by_, map).read)
+    throw AccessDenied(refusal(runs_by_, Access::read, map));
+  touched_ = true;
+  const auto* const found = base_->find(map);
+  return found ? &found->tree : nullptr;
+}
+
 std::optional<std::string_view> SnapshotTransaction::get(std::string_view map, std::string_view key)
 {
-  touched_ = true;
-  const auto* const at = base_->find(map);
-  const auto found = at ? at->tree.find(key) : std::nullopt;
+  const auto* const tree = open(map);
+  const auto found = tree ? tree->find(key) : std::nullopt;
   return found ? std::optional(found->value) : std::nullopt;
 }
 
 std::optional<Seqno> SnapshotTransaction::version(std::string_view map, std::string_view key)
 {
-  touched_ = true;
-  const auto* const at = base_->find(map);
-  const auto found = at ? at->tree.find(key) : std::nullopt;
+  const auto* const tree = open(map);
+  const auto found = tree ? tree->find(key) : std::nullopt;
   return found ? std::optional(found->version) : std::nullopt;
 }
 }

@@ -38,6 +38,7 @@ struct ScannedRange
 struct MapAccess
 {
   const Tree* base = nullptr;                    ///< null if the map did not exist
+  Rights rights;
   BytesMap<Seqno> reads;                         ///< keys looked up, and the version seen; 0 for none
   std::list<ScannedRange> scans;                 ///< a list because cursors keep pointers
   BytesMap<std::unique_ptr<std::string>> pinned; ///< own values that a reader may look at
@@ -48,9 +49,10 @@ struct MapAccess
 /// What a WriteTransaction remembers.
 struct WriteTransaction::Impl
 {
-  explicit Impl(Snapshot snapshot) : base(std::move(snapshot)) {}
+  Impl(Snapshot snapshot, RunBy who) : base(std::move(snapshot)), runs_by(who) {}
 
-  MapAccess& access(std::string_view map);
+  /// Throws AccessDenied if the map may not be touched in that way.
+  MapAccess& access(std::string_view map, Access wanted);
   /// The transaction's own writes to a map; null if there are none.
   MapWrites* own(std::string_view map, MapAccess& access);
   void write(std::string_view map, std::string_view key, std::optional<std::string> value);
@@ -63,6 +65,7 @@ struct WriteTransaction::Impl
   const std::string* changed_in(const State& head) const;
 
   Snapshot base;
+  RunBy runs_by;
   WriteSet writes;
   std::uint64_t changes = 0; ///< counts writes, so that cursors notice them
   Digest claims{};

@@ -11,16 +11,6 @@ namespace
 /// Nothing that this system writes comes near; the store takes no longer keys or values.
 constexpr std::uint64_t longest_domain = 0xffffffff;
 
-/// A map name as it may stand in a message: it can come from outside and hold anything.
-std::string quoted(std::string_view name)
-{
-  constexpr std::size_t longest = 80;
-  std::string text = "'";
-  for (const char c : name.substr(0, longest))
-    text += c >= ' ' && c <= '~' ? c : '?';
-  return text + (name.size() > longest ? "...'" : "'");
-}
-
 class MapDecoder
 {
 public:
@@ -95,29 +85,17 @@ private:
 
   Result<void> wrong(const std::string& reason) const
   {
-    return fail(ErrorCode::corrupt, "the write set's map " + quoted(name_) + " is malformed: " + reason);
+    return fail(ErrorCode::corrupt, "the write set's map " + quoted_map(name_) + " is malformed: " + reason);
   }
   Result<void> wrong(const std::string& reason, Error cause) const
   {
-    return fail("the write set's map " + quoted(name_) + " is malformed: " + reason, std::move(cause));
+    return fail("the write set's map " + quoted_map(name_) + " is malformed: " + reason, std::move(cause));
   }
 
   base::Reader& reader_;
   std::string_view name_;
   MapWrites& writes_;
 };
-}
-
-bool is_reserved(std::string_view map)
-{
-  constexpr std::string_view visible = "public:";
-  if (map.starts_with(visible))
-    map.remove_prefix(visible.size());
-  constexpr std::string_view own = "ccf.";
-  if (!map.starts_with(own))
-    return false;
-  map.remove_prefix(own.size());
-  return !map.starts_with("gov.") && !map.starts_with("internal.");
 }
 
 void encode(const WriteSet& writes, Domain domain, std::string& out)
@@ -165,13 +143,13 @@ Result<void> decode(std::string_view bytes, Domain domain, WriteSet& writes)
           name.error());
     if (is_public(*name) != (domain == Domain::public_maps))
       return fail(
-          ErrorCode::corrupt, "the write set's map " + quoted(*name) + " does not belong into the " +
+          ErrorCode::corrupt, "the write set's map " + quoted_map(*name) + " does not belong into the " +
                                   (domain == Domain::public_maps ? "public" : "private") + " domain");
     if (last && *name <= *last)
-      return fail(ErrorCode::corrupt, "the write set's map " + quoted(*name) + " is not above the one before");
+      return fail(ErrorCode::corrupt, "the write set's map " + quoted_map(*name) + " is not above the one before");
     const auto [at, added] = writes.try_emplace(std::string(*name));
     if (!added)
-      return fail(ErrorCode::corrupt, "the write set's map " + quoted(*name) + " comes twice");
+      return fail(ErrorCode::corrupt, "the write set's map " + quoted_map(*name) + " comes twice");
     if (auto done = MapDecoder(reader, *name, at->second).run(); !done)
       return done;
     last = *name;

@@ -2,6 +2,7 @@
 
 #include "concordat/error.h"
 #include "concordat/transaction.h"
+#include "kv/access.h"
 
 #include <absl/container/btree_map.h>
 
@@ -16,15 +17,6 @@ using MapWrites = absl::btree_map<std::string, std::optional<std::string>, std::
 
 /// All that one transaction writes, maps ordered by name.
 using WriteSet = absl::btree_map<std::string, MapWrites, std::less<>>;
-
-/// A map whose name starts with `public:` goes to the ledger in clear.
-inline bool is_public(std::string_view map)
-{
-  return map.starts_with("public:");
-}
-
-/// `ccf.` (after an optional `public:`) that goes on with neither `gov.` nor `internal.` is reserved.
-bool is_reserved(std::string_view map);
 
 /// Which maps of a write set to encode.
 enum class Domain

@@ -58,6 +58,8 @@ Response session_lost(View started, View now)
 
 Response refused(const Error& error)
 {
+  if (error.code == ErrorCode::denied)
+    return access_denied(error.describe());
   return error.code == ErrorCode::limit ? too_many_transactions(error.describe())
                                         : Response::error(503, "TransactionReplicationFailed", error.describe());
 }
@@ -99,6 +101,11 @@ Response given_up(base::Refusal why, bool runs)
               : later(
                     503, "RequestDeadlineExceeded",
                     "The request waited for longer than this node allows; nothing was done, try again later");
+}
+
+Response access_denied(std::string_view sentence)
+{
+  return Response::error(500, "InternalError", "The endpoint was refused an access: " + std::string(sentence));
 }
 
 Response endpoint_failed()

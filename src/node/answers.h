@@ -38,5 +38,8 @@ Response not_queued(const Error& error);
 /// @param runs  its handler has begun
 Response given_up(base::Refusal why, bool runs);
 
+/// The endpoint's handler touched what it may not touch: it is wrong, not its caller.
+Response access_denied(std::string_view sentence);
+
 Response endpoint_failed();
 }

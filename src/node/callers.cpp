@@ -192,6 +192,33 @@ bool is_known_caller(std::string_view certificate_der, const kv::Snapshot& commi
          state.has(tables::node_info, certificate->public_key().id());
 }
 
+namespace
+{
+std::optional<Party> find_party(
+    ReadTransaction& state, std::string_view certificates, std::string_view records, std::string_view data_name,
+    std::string_view id)
+{
+  const auto certificate = state.get(certificates, id);
+  if (!certificate)
+    return std::nullopt;
+  Party party{std::string(*certificate), nullptr};
+  const auto record = read_object(state, records, id);
+  if (const auto* const data = record ? record->if_contains(data_name) : nullptr)
+    party.data = *data;
+  return party;
+}
+}
+
+std::optional<Party> find_member(ReadTransaction& state, std::string_view id)
+{
+  return find_party(state, tables::member_certs, tables::member_info, "member_data", id);
+}
+
+std::optional<Party> find_user(ReadTransaction& state, std::string_view id)
+{
+  return find_party(state, tables::user_certs, tables::user_info, "user_data", id);
+}
+
 std::shared_ptr<Client> client_of(http::Session& session)
 {
   if (!session.handler_data)

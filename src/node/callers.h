@@ -80,6 +80,10 @@ private:
 /// @param certificate_der  any bytes
 bool is_known_caller(std::string_view certificate_der, const kv::Snapshot& committed);
 
+/// What the tables say of a member or a user; nothing if they know none of that id.
+std::optional<Party> find_member(ReadTransaction& state, std::string_view id);
+std::optional<Party> find_user(ReadTransaction& state, std::string_view id);
+
 /// The client of a connection, made at its first request. To be called where the session may be touched, on the
 /// connection's thread.
 std::shared_ptr<Client> client_of(http::Session& session);

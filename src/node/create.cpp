@@ -12,6 +12,9 @@ Result<void> Node::create_service()
   const auto founders = read_founders(files_, configuration_);
   if (!founders)
     return std::unexpected(founders.error());
+  const auto governed = application_->governed_at_genesis();
+  if (auto good = check_governed(governed); !good)
+    return good;
 
   identity_.emplace(Identity::generate(configuration_.curve));
   if (auto saved = sealed_state_->save_identity(*identity_); !saved)
@@ -35,6 +38,8 @@ Result<void> Node::create_service()
       {
         write_genesis(
             transaction, *founders, *identity_, *certificates, record, *evidence, *threshold, configuration_, txid);
+        for (const auto& write : governed)
+          transaction.put(write.map, write.key, write.value);
         return {};
       });
   if (!created)

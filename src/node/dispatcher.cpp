@@ -109,7 +109,8 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   if (!session.first_view.compare_exchange_strong(started, view) && started != view)
     return exchange->respond(answers::session_lost(started, view), true);
 
-  const auto run = std::make_shared<RequestRun>(services_, endpoint, exchange, std::move(match.parameters), view);
+  const auto run = std::make_shared<RequestRun>(
+      services_, endpoint, installed.frontend.runs_by, exchange, std::move(match.parameters), view);
   if (endpoint.place == Place::io_thread && request.body.size() <= services_.configuration.handlers.inline_body_size)
     run->run();
   else

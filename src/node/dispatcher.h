@@ -23,6 +23,7 @@ struct Frontend
   ApiInfo info;
   std::vector<Endpoint> endpoints;
   std::function<bool()> open;
+  kv::RunBy runs_by = kv::RunBy::application; ///< whose rights its endpoints have
 };
 
 /// Takes each request through the checks of http-api.md §2.1 and has it run: at once, or on the pool if its endpoint or

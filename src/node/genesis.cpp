@@ -1,6 +1,7 @@
 #include "node/genesis.h"
 
 #include "base/encoding.h"
+#include "kv/access.h"
 #include "ledger/entry.h"
 #include "ledger/secret_record.h"
 #include "node/json.h"
@@ -261,6 +262,24 @@ void write_genesis(
     transaction.put(tables::constitution, ledger::single_key, json::serialize(json::string(founders.constitution)));
   transaction.put(tables::virtual_measurements, evidence.claims.measurement, "\"AllowedToJoin\"");
   transaction.put(tables::virtual_host_data, evidence.claims.host_data, ledger::single_key);
+}
+
+Result<void> check_governed(const std::vector<GovernedWrite>& writes)
+{
+  constexpr std::string_view governance = "public:ccf.gov.";
+  const auto& taken = tables::governance_words;
+  for (const auto& [map, key, value] : writes)
+  {
+    const auto name = std::string_view(map).substr(std::min(map.size(), governance.size()));
+    const auto word = name.substr(0, name.find('.'));
+    const bool own = map.starts_with(governance) && !word.empty() && word.size() < name.size() &&
+                     std::find(std::begin(taken), std::end(taken), word) == std::end(taken);
+    if (!own)
+      return fail(
+          ErrorCode::denied, "the application may not lay down entries in the map " + kv::quoted_map(map) +
+                                 " when a service is created");
+  }
+  return {};
 }
 
 void write_opening(Transaction& transaction)

@@ -2,6 +2,7 @@
 
 #include "attestation/platform.h"
 #include "base/files.h"
+#include "concordat/application.h"
 #include "concordat/error.h"
 #include "crypto/certificate.h"
 #include "node/certificates.h"
@@ -57,6 +58,10 @@ void write_genesis(
     Transaction& transaction, const Founders& founders, const Identity& identity,
     const InitialCertificates& certificates, const boost::json::object& record, const attestation::Evidence& evidence,
     std::uint64_t recovery_threshold, const Configuration& configuration, TxId txid);
+
+/// Whether an application may lay these entries down: in maps of governance, and in none that is the framework's.
+/// @return Error::denied naming the map that it may not
+Result<void> check_governed(const std::vector<GovernedWrite>& writes);
 
 /// Sets the service `Open`, and says from where its first secret holds if no later one was recorded before.
 void write_opening(Transaction& transaction);

@@ -117,7 +117,7 @@ void Node::start_sequencer(consensus::SequencerStart start, const std::string& n
 
 Result<TxId> Node::commit_now(const std::function<Result<void>(Transaction&, TxId)>& write)
 {
-  const auto transaction = store_.begin_fresh();
+  const auto transaction = store_.begin_fresh(kv::RunBy::node);
   const TxId expected{sequencer_->view(), store_.head_seqno() + 1};
   if (auto written = write(*transaction, expected); !written)
     return std::unexpected(written.error());

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "node/answers.h"
+#include "node/tables.h"
 
 #include <boost/json.hpp>
 
@@ -23,10 +24,11 @@ struct RequestRun::Answer
 };
 
 RequestRun::RequestRun(
-    Services& services, const Endpoint& endpoint, std::shared_ptr<http::Exchange> exchange, Parameters parameters,
-    View session_view)
+    Services& services, const Endpoint& endpoint, kv::RunBy runs_by, std::shared_ptr<http::Exchange> exchange,
+    Parameters parameters, View session_view)
     : services_(services),
       endpoint_(endpoint),
+      runs_by_(runs_by),
       exchange_(std::move(exchange)),
       parameters_(std::move(parameters)),
       session_view_(session_view),
@@ -67,6 +69,21 @@ Transaction& RequestRun::transaction()
 std::shared_ptr<const void>& RequestRun::kept()
 {
   return kept_;
+}
+
+bool RequestRun::is_member(std::string_view id)
+{
+  return state()->has(tables::member_certs, id);
+}
+
+std::optional<Party> RequestRun::member(std::string_view id)
+{
+  return find_member(*state(), id);
+}
+
+std::optional<Party> RequestRun::user(std::string_view id)
+{
+  return find_user(*state(), id);
 }
 
 bool RequestRun::move(Phase from, Phase to)
@@ -161,6 +178,11 @@ Response RequestRun::handled()
   {
     return endpoint_.handler(*this);
   }
+  catch (const AccessDenied& denied)
+  {
+    spdlog::error("a handler of {} was refused: {}", endpoint_.path, denied.what());
+    return answers::access_denied(denied.what());
+  }
   catch (const std::exception& thrown)
   {
     spdlog::error("a handler of {} failed: {}", endpoint_.path, thrown.what());
@@ -177,7 +199,7 @@ void RequestRun::run_command()
 void RequestRun::run_read()
 {
   const auto committed = services_.store.committed();
-  const auto state = std::make_shared<kv::SnapshotTransaction>(committed);
+  const auto state = std::make_shared<kv::SnapshotTransaction>(committed, runs_by_);
   reads_ = state;
   auto response = call(committed);
   if (response.ok() && state->touched())
@@ -191,7 +213,7 @@ void RequestRun::run_write()
   for (unsigned attempt = 0; attempt < max_attempts; ++attempt)
   {
     // The handler's view of the state may be kept no longer than the transaction: an alias that owns nothing.
-    const auto transaction = attempt == 0 ? services_.store.begin() : services_.store.begin_fresh();
+    const auto transaction = attempt == 0 ? services_.store.begin(runs_by_) : services_.store.begin_fresh(runs_by_);
     // After the transaction has begun: one that began in an earlier view conflicts when it is ordered, and comes back
     // here. Before anything is written, because an error never writes.
     if (auto lost = lost_session())

@@ -27,11 +27,12 @@ public:
   using Parameters = std::vector<std::pair<std::string_view, std::string_view>>;
 
   /// @param endpoint     outlives the request
+  /// @param runs_by      whose rights its handler has
   /// @param parameters   of the path; into the request and the router
   /// @param session_view the view in which the session has its place (http-api.md §2.4)
   RequestRun(
-      Services& services, const Endpoint& endpoint, std::shared_ptr<http::Exchange> exchange, Parameters parameters,
-      View session_view);
+      Services& services, const Endpoint& endpoint, kv::RunBy runs_by, std::shared_ptr<http::Exchange> exchange,
+      Parameters parameters, View session_view);
 
   /// Whose share of a queue the request takes: that of a caller who is known to pass, or one that all others share.
   /// @return nothing if no policy lets him in; he has been answered then
@@ -57,6 +58,9 @@ private:
   std::shared_ptr<ReadTransaction> state() override;
   Transaction& transaction() override;
   std::shared_ptr<const void>& kept() override;
+  bool is_member(std::string_view id) override;
+  std::optional<Party> member(std::string_view id) override;
+  std::optional<Party> user(std::string_view id) override;
 
   void run_command();
   void run_read();
@@ -72,6 +76,7 @@ private:
 
   Services& services_;
   const Endpoint& endpoint_;
+  const kv::RunBy runs_by_;
   const std::shared_ptr<http::Exchange> exchange_;
   const Parameters parameters_;
   const View session_view_;

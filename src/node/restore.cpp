@@ -125,6 +125,9 @@ Node::go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed repl
     if (auto saved = sealed_state_->save_identity(*identity_); !saved)
       return fail("cannot seal this node's identity", saved.error());
   }
+  kv::SnapshotTransaction now(store_.committed());
+  for (const auto& warning : application_->look_at_service(now))
+    spdlog::warn("{}", warning);
   return refresh_record();
 }
 

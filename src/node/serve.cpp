@@ -42,9 +42,14 @@ Result<void> Node::serve()
       {"/node",
        {"Concordat node", "What operators ask a node.", std::string(version), {}},
        node_endpoints(*services_),
-       [] { return true; }});
+       [] { return true; },
+       kv::RunBy::node});
   frontends.push_back(
-      {"/gov", {"Concordat governance", "What members decide on.", std::string(version), {}}, {}, [] { return true; }});
+      {"/gov",
+       {"Concordat governance", "What members decide on.", std::string(version), {}},
+       {},
+       [] { return true; },
+       kv::RunBy::node});
   dispatcher_ = std::make_unique<Dispatcher>(*services_, std::move(frontends));
   serving_.store(dispatcher_.get(), std::memory_order_release);
   sequencer_thread_ = base::start_thread("sequencer", [this] { sequencer_->run(); });

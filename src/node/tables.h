@@ -20,5 +20,10 @@ inline constexpr std::string_view service_config = "public:ccf.gov.service.confi
 inline constexpr std::string_view previous_service_identity = "public:ccf.gov.service.previous_service_identity";
 /// Key: the seqno of the transaction that goes on after a loss, 8 bytes little-endian; docs/operate.md.
 inline constexpr std::string_view accepted_losses = "public:ccf.internal.accepted_losses";
+/// What names under `public:ccf.gov.` begin with that are the framework's (governance.md §3.1).
+inline constexpr std::string_view governance_words[] = {
+    "constitution", "cose_history", "cose_recent_proposals", "endpoints", "history", "interpreter", "js_runtime_options",
+    "jwt", "members", "modules", "modules_quickjs_bytecode", "modules_quickjs_version", "nodes", "proposals",
+    "proposals_info", "service", "tls", "users"};
 inline constexpr std::string_view constitution = "public:ccf.gov.constitution";
 }

@@ -63,7 +63,8 @@ class StartFailed(AssertionError):
 class Node:
     """Members and users are made with the folder; a stopped node may be started again, in the same folder."""
 
-    def __init__(self, folder, members=3, users=1, user_data=None, changes=None):
+    def __init__(self, folder, members=3, users=1, user_data=None, changes=None, program=DAEMON):
+        self.program = program
         self.folder = Path(folder)
         self.common, self.home = self.folder / "common", self.folder / "node0"
         self.common.mkdir(parents=True)
@@ -110,7 +111,7 @@ class Node:
         assert self.process is None or self.process.poll() is not None
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*(["prlimit", f"--nofile={files}:{files}"] if files else []), DAEMON, "--config", "config.json", *options],
+                [*(["prlimit", f"--nofile={files}:{files}"] if files else []), self.program, "--config", "config.json", *options],
                 cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **(environment or {})})
         return self.wait_ready() if wait else self
