@@ -16,6 +16,11 @@ namespace
 {
 constexpr std::string_view ingested = R"("data has ingested successfully")";
 
+Response not_agreed(const Error& error)
+{
+  return failure(500, "NoAgreedSettings", error.describe());
+}
+
 Response no_data()
 {
   return failure(400, "NoDataToReport", "you have not submitted any records yet; submit some, then ask for the report");
@@ -71,39 +76,37 @@ std::expected<Page, Response> read_page(const Request& request)
 }
 }
 
-Result<Settings> read_settings(const boost::json::object& configuration)
+ReconciliationApplication::ReconciliationApplication(boost::json::object configuration, Settings initial)
+    : configuration_(std::move(configuration)),
+      initial_(std::move(initial))
 {
-  Settings settings;
-  for (const auto& [key, value] : configuration)
-  {
-    if (key == "text_rule")
-    {
-      const auto rule = value.is_string() ? text_rule_of(std::string_view(value.get_string())) : std::nullopt;
-      if (!rule)
-        return fail(ErrorCode::invalid, "application.text_rule: must be exact, normalise or refuse");
-      settings.text_rule = *rule;
-      continue;
-    }
-    if (key != "vote_threshold")
-      return fail(ErrorCode::invalid, "application." + std::string(key) + ": there is no such setting");
-    boost::system::error_code error;
-    const auto threshold = value.is_number() ? value.to_number<std::uint64_t>(error) : 0;
-    if (error || threshold == 0 || value.is_double())
-      return fail(ErrorCode::invalid, "application.vote_threshold: must be an integer of at least 1");
-    settings.vote_threshold = threshold;
-  }
-  return settings;
 }
 
-ReconciliationApplication::ReconciliationApplication(Settings settings, Schema schema)
-    : settings_(settings),
-      schema_(std::move(schema))
+Result<std::unique_ptr<ReconciliationApplication>>
+ReconciliationApplication::make(const boost::json::object& configuration)
 {
+  auto initial = initial_settings(configuration);
+  if (!initial)
+    return std::unexpected(initial.error());
+  return std::unique_ptr<ReconciliationApplication>(new ReconciliationApplication(configuration, std::move(*initial)));
+}
+
+std::vector<GovernedWrite> ReconciliationApplication::governed_at_genesis() const
+{
+  return {governed_write(initial_)};
+}
+
+std::vector<std::string> ReconciliationApplication::look_at_service(ReadTransaction& state) const
+{
+  const auto agreed = agreed_settings(state);
+  if (!agreed)
+    return {agreed.error().describe() + "; submissions and reports are refused"};
+  return overruled(configuration_, *agreed);
 }
 
 ApiInfo ReconciliationApplication::info() const
 {
-  return api_info(schema_);
+  return api_info(initial_.schema);
 }
 
 std::vector<Endpoint> ReconciliationApplication::endpoints()
@@ -141,6 +144,9 @@ std::vector<Endpoint> ReconciliationApplication::endpoints()
 Response ReconciliationApplication::ingest(Context& context, Parser parse) const
 {
   auto& transaction = context.transaction();
+  const auto agreed = agreed_settings(transaction);
+  if (!agreed)
+    return not_agreed(agreed.error());
   const auto voter = find_voter(context);
   if (!voter)
     return voter.error();
@@ -151,7 +157,7 @@ Response ReconciliationApplication::ingest(Context& context, Parser parse) const
   if (*part)
   {
     const auto known = find_organisation(transaction, *voter);
-    const auto last = known ? last_part(transaction, *known, (*part)->submission) : 0;
+    const auto last = known ? last_part(transaction, agreed->round, *known, (*part)->submission) : 0;
     if ((*part)->part <= last)
       return success(ingested);
     if ((*part)->part != last + 1)
@@ -161,25 +167,25 @@ Response ReconciliationApplication::ingest(Context& context, Parser parse) const
               std::to_string(last + 1) + "; send that one first");
   }
 
-  const auto& batch = context.once<Parsed>([&] { return parse(schema_, context.request().body); });
+  const auto& batch = context.once<Parsed>([&] { return parse(agreed->schema, context.request().body); });
   if (!batch)
     return failure(400, "InvalidInput", batch.error().message(), batch.error().rows());
 
-  if (const auto refusal = refuse_texts(schema_, settings_.text_rule, *batch))
+  if (const auto refusal = refuse_texts(agreed->schema, agreed->text_rule, *batch))
     return failure(400, "InvalidInput", refusal->message(), refusal->rows());
 
   const auto organisation = enrol_organisation(transaction, *voter);
-  std::string key = key_prefix(organisation);
+  std::string key = key_prefix(agreed->round, organisation);
   const auto prefix_size = key.size();
   std::string memory;
   for (const auto& record : batch->records)
   {
     key.resize(prefix_size);
-    key += as_agreed(settings_.text_rule, record.key, memory);
-    transaction.put(votes_map, key, as_agreed(settings_.text_rule, record.value, memory));
+    key += as_agreed(agreed->text_rule, record.key, memory);
+    transaction.put(votes_map, key, as_agreed(agreed->text_rule, record.value, memory));
   }
   if (*part)
-    set_last_part(transaction, organisation, (*part)->submission, (*part)->part);
+    set_last_part(transaction, agreed->round, organisation, (*part)->submission, (*part)->part);
   return success(ingested);
 }
 
@@ -189,15 +195,18 @@ Response ReconciliationApplication::report_all(Context& context) const
   if (!page)
     return page.error();
   auto state = context.state();
+  const auto agreed = agreed_settings(*state);
+  if (!agreed)
+    return not_agreed(agreed.error());
   const auto voter = find_voter(context);
   if (!voter)
     return voter.error();
   const auto organisation = find_organisation(*state, *voter);
-  if (!organisation || !state->scan_prefix(votes_map, key_prefix(*organisation))->next())
+  if (!organisation || !state->scan_prefix(votes_map, key_prefix(agreed->round, *organisation))->next())
     return no_data();
 
   const auto source = std::make_shared<ReportSource>(
-      std::move(state), schema_, *organisation, settings_.vote_threshold, *page, success_head, success_tail);
+      std::move(state), *agreed, *organisation, *page, success_head, success_tail);
   Response response = Response::json({});
   source->next(response.body);
   if (source->done())
@@ -213,6 +222,9 @@ Response ReconciliationApplication::report_one(Context& context) const
   if (!key)
     return failure(400, "InvalidInput", "the key in the path is not percent-encoded correctly");
   const auto state = context.state();
+  const auto agreed = agreed_settings(*state);
+  if (!agreed)
+    return not_agreed(agreed.error());
   const auto voter = find_voter(context);
   if (!voter)
     return voter.error();
@@ -220,8 +232,7 @@ Response ReconciliationApplication::report_one(Context& context) const
   if (!organisation)
     return key_not_found();
   std::string memory;
-  const auto record = report_record(
-      *state, schema_, *organisation, as_agreed(settings_.text_rule, *key, memory), settings_.vote_threshold);
+  const auto record = report_record(*state, *agreed, *organisation, as_agreed(agreed->text_rule, *key, memory));
   return record ? success(*record) : key_not_found();
 }
 }
@@ -230,9 +241,6 @@ namespace concordat
 {
 Result<std::unique_ptr<Application>> make_application(const boost::json::object& configuration)
 {
-  const auto settings = reconciliation::read_settings(configuration);
-  if (!settings)
-    return std::unexpected(settings.error());
-  return std::make_unique<reconciliation::ReconciliationApplication>(*settings);
+  return reconciliation::ReconciliationApplication::make(configuration);
 }
 }

@@ -296,27 +296,10 @@ TEST(Voter, AnOrganisationThatIsNoMemberIsRefusedEverywhere)
   }
 }
 
-TEST(Configuration, TakesTheThresholdAndRefusesTheRest)
-{
-  EXPECT_EQ(read_settings({})->vote_threshold, 3U);
-  EXPECT_EQ(read_settings({{"vote_threshold", 5}})->vote_threshold, 5U);
-  for (const boost::json::value& wrong :
-       {boost::json::value(0), boost::json::value(-1), boost::json::value(1.5), boost::json::value(2.0),
-        boost::json::value("3"), boost::json::value(nullptr)})
-  {
-    const auto refused = read_settings({{"vote_threshold", wrong}});
-    ASSERT_FALSE(refused);
-    EXPECT_NE(refused.error().message.find("application.vote_threshold"), std::string::npos);
-  }
-  const auto refused = make_application({{"treshold", 3}});
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().message, "application.treshold: there is no such setting");
-  EXPECT_TRUE(make_application({}));
-}
-
 TEST(Api, DescribesEveryEndpointAndResolvesItsReferences)
 {
-  ReconciliationApplication application({});
+  const auto made = ReconciliationApplication::make({});
+  auto& application = **made;
   const auto info = application.info();
   EXPECT_EQ(info.title, "Concordat data reconciliation");
   EXPECT_EQ(info.version, "0.1.0");

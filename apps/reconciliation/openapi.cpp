@@ -141,7 +141,10 @@ boost::json::object verdict_properties()
     "group_status": {"type": "string", "enum": ["NOT_ENOUGH_DATA", "IN_CONSENSUS", "LACK_OF_CONSENSUS"]},
     "majority_minority": {"type": "string", "enum": ["Majority", "Minority"]},
     "count_of_unique_values": {"type": "integer", "minimum": 1},
-    "members_in_agreement": {"type": "integer", "minimum": 1}
+    "members_in_agreement": {"type": "integer", "minimum": 1},
+    "total_votes_count": {
+      "type": "integer", "minimum": 1, "description": "only where the members have agreed to show it"
+    }
   })json")
       .as_object();
 }

@@ -10,7 +10,6 @@ namespace concordat::reconciliation
 namespace
 {
 constexpr std::size_t piece_size = std::size_t{128} << 10;
-constexpr std::size_t prefix_size = sizeof(OrganisationNumber);
 /// Moving a cursor by one costs a fraction of placing it anew.
 constexpr int steps_before_placing = 16;
 
@@ -57,6 +56,7 @@ Verdict judge(std::string_view own, std::vector<std::string_view>& others, std::
 {
   const std::uint64_t total = others.size() + 1;
   Verdict verdict;
+  verdict.total_votes = total;
   verdict.members_in_agreement = 1 + static_cast<std::uint64_t>(std::count(others.begin(), others.end(), own));
   verdict.majority = verdict.members_in_agreement > total - verdict.members_in_agreement;
   verdict.unique_values = verdict.members_in_agreement == total ? 1 : count_unique(own, others);
@@ -65,14 +65,14 @@ Verdict judge(std::string_view own, std::vector<std::string_view>& others, std::
   return verdict;
 }
 
-void append_report_record(std::string& out, const Schema& schema, const Record& record, const Verdict& verdict)
+void append_report_record(std::string& out, const Settings& agreed, const Record& record, const Verdict& verdict)
 {
   out += '{';
-  append_json(out, schema.key_field);
+  append_json(out, agreed.schema.key_field);
   out += ':';
   append_json(out, record.key);
   out += ',';
-  append_json(out, schema.value_field);
+  append_json(out, agreed.schema.value_field);
   out += ':';
   append_json(out, record.value);
   out += R"(,"group_status":")";
@@ -82,14 +82,18 @@ void append_report_record(std::string& out, const Schema& schema, const Record& 
   append_number(out, verdict.unique_values);
   out += R"(,"members_in_agreement":)";
   append_number(out, verdict.members_in_agreement);
+  if (agreed.total_votes_count)
+  {
+    out += R"(,"total_votes_count":)";
+    append_number(out, verdict.total_votes);
+  }
   out += '}';
 }
 
 std::optional<std::string> report_record(
-    ReadTransaction& state, const Schema& schema, OrganisationNumber organisation, std::string_view key,
-    std::uint64_t threshold)
+    ReadTransaction& state, const Settings& agreed, OrganisationNumber organisation, std::string_view key)
 {
-  std::string vote = key_prefix(organisation).append(key);
+  std::string vote = key_prefix(agreed.round, organisation).append(key);
   const auto own = state.get(votes_map, vote);
   if (!own)
     return std::nullopt;
@@ -100,26 +104,26 @@ std::optional<std::string> report_record(
   {
     if (other == organisation)
       continue;
-    vote.replace(0, prefix_size, key_prefix(other));
+    vote = key_prefix(agreed.round, other).append(key);
     if (const auto value = state.get(votes_map, vote))
       others.push_back(*value);
   }
   std::string out;
-  append_report_record(out, schema, {key, *own}, judge(*own, others, threshold));
+  append_report_record(out, agreed, {key, *own}, judge(*own, others, agreed.vote_threshold));
   return out;
 }
 
 ReportSource::ReportSource(
-    std::shared_ptr<ReadTransaction> state, Schema schema, OrganisationNumber organisation, std::uint64_t threshold,
-    Page page, std::string_view head, std::string_view tail)
+    std::shared_ptr<ReadTransaction> state, Settings agreed, OrganisationNumber organisation, Page page,
+    std::string_view head, std::string_view tail)
     : state_(std::move(state)),
-      schema_(std::move(schema)),
-      threshold_(threshold),
+      agreed_(std::move(agreed)),
       left_(page.limit),
       head_(head),
       tail_(tail)
 {
-  const auto prefix = key_prefix(organisation);
+  const auto prefix = key_prefix(agreed_.round, organisation);
+  prefix_size_ = prefix.size();
   auto from = prefix;
   if (page.after)
   {
@@ -133,7 +137,7 @@ ReportSource::ReportSource(
   const auto count = count_organisations(*state_);
   for (OrganisationNumber other = 1; other <= count; ++other)
     if (other != organisation)
-      others_.push_back({.prefix = key_prefix(other), .cursor = nullptr, .ended = false, .key = {}});
+      others_.push_back({.prefix = key_prefix(agreed_.round, other), .cursor = nullptr, .ended = false, .key = {}});
   values_.reserve(others_.size());
 }
 
@@ -162,13 +166,13 @@ void ReportSource::advance(Other& other, std::string_view key)
       other.cursor.reset();
       return;
     }
-    other.key = other.cursor->key().substr(prefix_size);
+    other.key = other.cursor->key().substr(other.prefix.size());
   } while (other.key < key);
 }
 
 void ReportSource::append_next_record(std::string& piece)
 {
-  const Record record{own_->key().substr(prefix_size), own_->value()};
+  const Record record{own_->key().substr(prefix_size_), own_->value()};
   values_.clear();
   for (auto& other : others_)
   {
@@ -179,7 +183,7 @@ void ReportSource::append_next_record(std::string& piece)
   if (!first_)
     piece += ',';
   first_ = false;
-  append_report_record(piece, schema_, record, judge(record.value, values_, threshold_));
+  append_report_record(piece, agreed_, record, judge(record.value, values_, agreed_.vote_threshold));
 }
 
 bool ReportSource::next(std::string& piece)

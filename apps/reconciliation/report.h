@@ -2,7 +2,7 @@
 
 #include "concordat/http.h"
 #include "concordat/transaction.h"
-#include "reconciliation/schema.h"
+#include "reconciliation/settings.h"
 #include "reconciliation/votes.h"
 
 #include <cstdint>
@@ -29,6 +29,7 @@ struct Verdict
   bool majority = false;                  ///< more votes equal the voter's, his own counted, than differ
   std::uint64_t unique_values = 0;        ///< distinct values among all votes
   std::uint64_t members_in_agreement = 0; ///< votes equal to the voter's, his own counted
+  std::uint64_t total_votes = 0;
 };
 
 /// @param own    the voter's value
@@ -36,14 +37,13 @@ struct Verdict
 /// @param threshold so many votes are needed for a verdict on consensus
 Verdict judge(std::string_view own, std::vector<std::string_view>& others, std::uint64_t threshold);
 
-/// Appends one record of a report: the fields of the schema, then the verdict.
-void append_report_record(std::string& out, const Schema& schema, const Record& record, const Verdict& verdict);
+/// Appends one record of a report: the fields of the schema, then the verdict as the agreed settings have it.
+void append_report_record(std::string& out, const Settings& agreed, const Record& record, const Verdict& verdict);
 
 /// The report on one record of the organisation, as a JSON object; nothing if it has not submitted that key. Others'
 /// votes are looked at only when it has, so that neither answer nor time tells whether they hold the key.
 std::optional<std::string> report_record(
-    ReadTransaction& state, const Schema& schema, OrganisationNumber organisation, std::string_view key,
-    std::uint64_t threshold);
+    ReadTransaction& state, const Settings& agreed, OrganisationNumber organisation, std::string_view key);
 
 /// Which part of a report is asked for.
 struct Page
@@ -62,8 +62,8 @@ class ReportSource : public BodySource
 {
 public:
   ReportSource(
-      std::shared_ptr<ReadTransaction> state, Schema schema, OrganisationNumber organisation, std::uint64_t threshold,
-      Page page, std::string_view head, std::string_view tail);
+      std::shared_ptr<ReadTransaction> state, Settings agreed, OrganisationNumber organisation, Page page,
+      std::string_view head, std::string_view tail);
 
   bool next(std::string& piece) override;
   /// Nothing more will come.
@@ -94,8 +94,8 @@ private:
   void append_next_record(std::string& piece);
 
   std::shared_ptr<ReadTransaction> state_;
-  Schema schema_;
-  std::uint64_t threshold_;
+  Settings agreed_;
+  std::size_t prefix_size_ = 0; ///< of the own keys
   std::uint64_t left_;
   std::string_view head_;
   std::string_view tail_;

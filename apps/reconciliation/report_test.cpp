@@ -106,7 +106,10 @@ TEST(Report, IsThatOfTheRulesOnRandomVotes)
   for (int round = 0; round < 60; ++round)
   {
     const std::uint64_t threshold = 1 + random() % 4;
-    Service service(Settings{.vote_threshold = threshold, .text_rule = TextRule::exact});
+    Settings settings;
+    settings.vote_threshold = threshold;
+    settings.text_rule = TextRule::exact;
+    Service service(settings);
     Model model;
     const auto organisations = 1 + random() % 6;
     const auto keys = 1 + random() % 120;

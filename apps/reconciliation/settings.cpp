@@ -14,9 +14,6 @@ namespace
 {
 namespace json = boost::json;
 
-constexpr std::pair<std::string_view, TextRule> text_rules[] = {
-    {"exact", TextRule::exact}, {"normalise", TextRule::normalise}, {"refuse", TextRule::refuse}};
-
 /// @return why the value is not taken
 template <std::unsigned_integral T> std::optional<std::string> read_value(const json::value& value, T& into)
 {
@@ -39,12 +36,11 @@ std::optional<std::string> read_value(const json::value& value, bool& into)
 std::optional<std::string> read_value(const json::value& value, TextRule& into)
 {
   if (const auto* const text = value.if_string())
-    for (const auto& [name, rule] : text_rules)
-      if (name == std::string_view(*text))
-      {
-        into = rule;
-        return std::nullopt;
-      }
+    if (const auto rule = text_rule_of({text->data(), text->size()}))
+    {
+      into = *rule;
+      return std::nullopt;
+    }
   return R"(must be "exact", "normalise" or "refuse")";
 }
 
@@ -69,8 +65,8 @@ template <typename Visit> void each_configurable(Settings& settings, Visit&& vis
 template <typename Visit> void each_setting(Settings& settings, Visit&& visit)
 {
   visit("key_field", settings.schema.key_field);
-  visit("number", settings.data_set);
-  visit("round", settings.round);
+  visit("number", settings.round.data_set);
+  visit("round", settings.round.number);
   each_configurable(settings, visit);
   visit("value_field", settings.schema.value_field);
 }
@@ -112,9 +108,9 @@ Result<Settings> parse_settings(std::string_view text)
       [&](std::string_view name, auto& setting)
       {
         const auto* const found = object->if_contains(json::string_view(name.data(), name.size()));
-        const auto refused = found ? read_value(*found, setting) : "is missing";
+        const auto refused = found ? read_value(*found, setting) : std::optional<std::string>("is missing");
         if (refused && !reason)
-          reason = std::string(name) + " " + *refused;
+          reason = std::string(name) + ": " + *refused;
         known += found ? 1 : 0;
       });
   // What this release does not know would change what the votes mean.
@@ -124,14 +120,6 @@ Result<Settings> parse_settings(std::string_view text)
     return wrong(*reason);
   return settings;
 }
-}
-
-std::string_view name_of(TextRule rule)
-{
-  for (const auto& [name, known] : text_rules)
-    if (known == rule)
-      return name;
-  return {};
 }
 
 Result<Settings> initial_settings(const json::object& configuration)

@@ -2,6 +2,8 @@
 
 #include "concordat/application.h"
 #include "reconciliation/schema.h"
+#include "reconciliation/text_rules.h"
+#include "reconciliation/votes.h"
 
 #include <boost/json/object.hpp>
 
@@ -12,24 +14,13 @@
 
 namespace concordat::reconciliation
 {
-/// What becomes of text in keys and values that differs from other text only in what cannot be seen.
-enum class TextRule : std::uint8_t
-{
-  exact,     ///< every byte counts
-  normalise, ///< stored in the one form that all such texts share
-  refuse,    ///< the record is refused unless it has that form already
-};
-
-std::string_view name_of(TextRule rule);
-
 /// What the members have agreed on about one data set.
 struct Settings
 {
-  std::uint32_t data_set = 1; ///< its number, from 1
-  std::uint32_t round = 1;    ///< the one that votes go to, from 1
+  Round round; ///< the number of the data set, and the round that votes go to; both from 1
   std::uint64_t vote_threshold = 3;
   bool total_votes_count = false; ///< reports tell how many votes there are
-  TextRule text_rule = TextRule::refuse;
+  TextRule text_rule = TextRule::normalise;
   Schema schema;
 
   bool operator==(const Settings&) const = default;

@@ -177,11 +177,17 @@ inline Caller user(const std::string& id, boost::json::value data = nullptr)
 class Service
 {
 public:
-  explicit Service(Settings settings = {})
+  explicit Service(const Settings& settings = {})
   {
-    auto application = std::make_unique<ReconciliationApplication>(settings);
-    endpoints_ = application->endpoints();
-    application_ = std::move(application);
+    application_ = *ReconciliationApplication::make({});
+    endpoints_ = application_->endpoints();
+    agree_on(settings);
+  }
+
+  void agree_on(const Settings& settings)
+  {
+    const auto write = governed_write(settings);
+    maps[write.map][write.key] = write.value;
   }
 
   Response call(

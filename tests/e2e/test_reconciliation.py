@@ -284,6 +284,21 @@ def test_the_threshold_is_as_configured(make_node):
     assert verdict(node.member(0), "K") == ("A", "IN_CONSENSUS", "Majority", 1, 1)
 
 
+def test_what_was_agreed_at_the_start_holds_whatever_the_file_says_later(make_node):
+    node = make_node(members=2, changes={"concordat": {"application": {"vote_threshold": 1, "total_votes_count": True}}})
+    node.member(0).ingest(record("K", "A"))
+    before = node.member(0).report()
+    assert before[0]["group_status"] == "IN_CONSENSUS" and before[0]["total_votes_count"] == 1
+    node.stop()
+    assert "the service has agreed on" not in node.log()
+    node.configuration["concordat"]["application"] = {"vote_threshold": 3}
+    node.write_configuration()
+    node.launch()
+    assert node.member(0).report() == before
+    assert "application.vote_threshold is 3 in the configuration, but the service has agreed on 1, which holds" in node.log()
+    assert "total_votes_count is" not in node.log()
+
+
 def test_users_of_one_organisation_share_its_vote(make_node):
     node = make_node(members=3, users=4, user_data={
         0: lambda made: {"organisation": made.members[0].id}, 1: lambda made: {"organisation": made.members[0].id},
