@@ -205,8 +205,8 @@ Response ReconciliationApplication::report_all(Context& context) const
   if (!organisation || !state->scan_prefix(votes_map, key_prefix(agreed->round, *organisation))->next())
     return no_data();
 
-  const auto source = std::make_shared<ReportSource>(
-      std::move(state), *agreed, *organisation, *page, success_head, success_tail);
+  const auto source =
+      std::make_shared<ReportSource>(std::move(state), *agreed, *organisation, *page, success_head, success_tail);
   Response response = Response::json({});
   source->next(response.body);
   if (source->done())

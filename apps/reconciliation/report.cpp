@@ -90,8 +90,8 @@ void append_report_record(std::string& out, const Settings& agreed, const Record
   out += '}';
 }
 
-std::optional<std::string> report_record(
-    ReadTransaction& state, const Settings& agreed, OrganisationNumber organisation, std::string_view key)
+std::optional<std::string>
+report_record(ReadTransaction& state, const Settings& agreed, OrganisationNumber organisation, std::string_view key)
 {
   std::string vote = key_prefix(agreed.round, organisation).append(key);
   const auto own = state.get(votes_map, vote);

@@ -42,8 +42,8 @@ void append_report_record(std::string& out, const Settings& agreed, const Record
 
 /// The report on one record of the organisation, as a JSON object; nothing if it has not submitted that key. Others'
 /// votes are looked at only when it has, so that neither answer nor time tells whether they hold the key.
-std::optional<std::string> report_record(
-    ReadTransaction& state, const Settings& agreed, OrganisationNumber organisation, std::string_view key);
+std::optional<std::string>
+report_record(ReadTransaction& state, const Settings& agreed, OrganisationNumber organisation, std::string_view key);
 
 /// Which part of a report is asked for.
 struct Page

@@ -189,8 +189,10 @@ std::vector<std::string> overruled(const json::object& configuration, const Sett
               const auto there = json::serialize(to_json(value));
               if (other == name && here != there)
                 sentences.push_back(
-                    "application." + std::string(name) + " is " + here + " in the configuration, but the service has "
-                    "agreed on " + there + ", which holds");
+                    "application." + std::string(name) + " is " + here +
+                    " in the configuration, but the service has "
+                    "agreed on " +
+                    there + ", which holds");
             });
       });
   return sentences;

@@ -17,11 +17,11 @@ namespace concordat::reconciliation
 /// What the members have agreed on about one data set.
 struct Settings
 {
-  Round round; ///< the number of the data set, and the round that votes go to; both from 1
+  Round round = {}; ///< the number of the data set, and the round that votes go to; both from 1
   std::uint64_t vote_threshold = 3;
   bool total_votes_count = false; ///< reports tell how many votes there are
   TextRule text_rule = TextRule::normalise;
-  Schema schema;
+  Schema schema = {};
 
   bool operator==(const Settings&) const = default;
 };

@@ -37,8 +37,7 @@ constexpr auto record = R"([{"lei":"A","nace":"1"}])";
 TEST(InitialSettings, AreWhatTheConfigurationNamesAndDefaultsElse)
 {
   EXPECT_EQ(*initial_settings({}), Settings{});
-  const auto settings =
-      initial_settings({{"vote_threshold", 5}, {"total_votes_count", true}, {"text_rule", "exact"}});
+  const auto settings = initial_settings({{"vote_threshold", 5}, {"total_votes_count", true}, {"text_rule", "exact"}});
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->vote_threshold, 5U);
   EXPECT_TRUE(settings->total_votes_count);
@@ -203,7 +202,11 @@ TEST(Layout, IsAsDocumented)
   EXPECT_EQ(key_prefix({2, 3}, 4), std::string("\x01\x02\x03\x04"));
   Service service;
   ASSERT_EQ(service.ingest(member("m1"), record).status, 200);
-  EXPECT_EQ(service.maps["recon.votes"], (test::Map{{"\x01\x01\x01\x01" "A", "1"}}));
+  EXPECT_EQ(
+      service.maps["recon.votes"], (test::Map{
+                                       {"\x01\x01\x01\x01"
+                                        "A",
+                                        "1"}}));
   EXPECT_EQ(service.maps["recon.organisations"], (test::Map{{"\x01m1", std::string("\0\0\0\x01", 4)}}));
 }
 }

@@ -15,7 +15,8 @@ namespace concordat::reconciliation
 /// |---|---|---|
 /// | recon.organisations | version ‖ organisation id, text | number, 4 bytes big-endian, from 1 without gaps |
 /// | recon.votes | version ‖ data set ‖ round ‖ organisation ‖ record key | the organisation's value |
-/// | recon.submissions | version ‖ data set ‖ round ‖ organisation ‖ submission id | last part applied, 8 bytes big-endian |
+/// | recon.submissions | version ‖ data set ‖ round ‖ organisation ‖ submission id | last part applied, 8 bytes
+/// big-endian |
 ///
 /// Numbers in keys are as short as they can be and ordered by value (`append_ordered`), so that what stands in front
 /// of a record key usually takes four bytes; docs/formats/reconciliation.md has them byte by byte. A vote is one write

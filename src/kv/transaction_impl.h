@@ -37,7 +37,7 @@ struct ScannedRange
 /// What a transaction has to do with one map.
 struct MapAccess
 {
-  const Tree* base = nullptr;                    ///< null if the map did not exist
+  const Tree* base = nullptr; ///< null if the map did not exist
   Rights rights;
   BytesMap<Seqno> reads;                         ///< keys looked up, and the version seen; 0 for none
   std::list<ScannedRange> scans;                 ///< a list because cursors keep pointers

@@ -276,8 +276,8 @@ Result<void> check_governed(const std::vector<GovernedWrite>& writes)
                      std::find(std::begin(taken), std::end(taken), word) == std::end(taken);
     if (!own)
       return fail(
-          ErrorCode::denied, "the application may not lay down entries in the map " + kv::quoted_map(map) +
-                                 " when a service is created");
+          ErrorCode::denied,
+          "the application may not lay down entries in the map " + kv::quoted_map(map) + " when a service is created");
   }
   return {};
 }

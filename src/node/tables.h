@@ -22,8 +22,10 @@ inline constexpr std::string_view previous_service_identity = "public:ccf.gov.se
 inline constexpr std::string_view accepted_losses = "public:ccf.internal.accepted_losses";
 /// What names under `public:ccf.gov.` begin with that are the framework's (governance.md §3.1).
 inline constexpr std::string_view governance_words[] = {
-    "constitution", "cose_history", "cose_recent_proposals", "endpoints", "history", "interpreter", "js_runtime_options",
-    "jwt", "members", "modules", "modules_quickjs_bytecode", "modules_quickjs_version", "nodes", "proposals",
-    "proposals_info", "service", "tls", "users"};
+    "constitution", "cose_history", "cose_recent_proposals",    "endpoints",
+    "history",      "interpreter",  "js_runtime_options",       "jwt",
+    "members",      "modules",      "modules_quickjs_bytecode", "modules_quickjs_version",
+    "nodes",        "proposals",    "proposals_info",           "service",
+    "tls",          "users"};
 inline constexpr std::string_view constitution = "public:ccf.gov.constitution";
 }
