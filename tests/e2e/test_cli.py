@@ -389,6 +389,20 @@ def test_receipts_are_fetched_and_verified_offline(caller, tmp_path, service):
     assert run_tool("receipt", "verify", receipt, "--service-cert", stranger.certificate_file).returncode == NOT_VERIFIED
 
 
+def test_a_receipt_of_a_signature_proves_that_transaction_and_no_other(caller, tmp_path, service):
+    view, seqno = service.commit()  # a commit point is always a signature
+    receipt = tmp_path / "receipt.json"
+    assert caller.run("receipt", "get", f"{view}.{seqno}", "--out", receipt).returncode == DONE
+    verify = ["receipt", "verify", receipt, "--service-cert", service.service_certificate, "--txid"]
+    assert run_tool(*verify, f"{view}.{seqno}").returncode == DONE
+    assert run_tool(*verify, f"{view}.{seqno - 1}").returncode == NOT_VERIFIED
+    assert run_tool(*verify, "nonsense").returncode == USAGE
+    bare = {name: value for name, value in json.loads(receipt.read_text()).items() if name != "cose_signature"}
+    receipt.write_text(json.dumps(bare))
+    done = run_tool(*verify, f"{view}.{seqno}")
+    assert done.returncode == NOT_VERIFIED and "cose_signature" in done.stderr, done
+
+
 @pytest.mark.parametrize("change", [
     lambda found: found["leaf_components"].update(write_set_digest="00" * 32),
     lambda found: found["leaf_components"].update(claims_digest="11" * 32),

@@ -1,5 +1,6 @@
 """What lies on the disk: a ledger that anybody can verify, and nothing of what members submitted."""
 import base64
+import os
 import re
 import shutil
 import uuid
@@ -158,3 +159,39 @@ def test_the_ledger_of_another_service_does_not_verify_against_this_ones_certifi
 def test_a_directory_that_cannot_be_read_is_said(tmp_path):
     done = run_tool("ledger", "verify", tmp_path / "nowhere")
     assert done.returncode == 1 and "nowhere" in done.stderr
+
+
+def test_nothing_signed_is_nothing_verified(tmp_path):
+    for content in (None, b"", bytes(8)):
+        ledger = tmp_path / f"ledger{len(list(tmp_path.iterdir()))}"
+        ledger.mkdir()
+        if content is not None:
+            (ledger / "ledger_1").write_bytes(content)
+        assert run_tool("ledger", "verify", ledger).returncode == 4
+
+
+def test_what_is_no_file_is_neither_waited_for_nor_read(canaries, tmp_path):
+    ledger = tmp_path / "ledger"
+    shutil.copytree(canaries.ledger, ledger)
+    last = max(ledger.iterdir(), key=lambda path: int(re.match(r"ledger_(\d+)", path.name)[1]))
+    for replace in (lambda: last.symlink_to("/dev/zero"), lambda: os.mkfifo(last), last.mkdir):
+        last.unlink() if not last.is_dir() else last.rmdir()
+        replace()
+        done = run_tool("ledger", "verify", ledger)
+        assert done.returncode == 4 and last.name in done.stdout, done
+
+
+def test_an_unsigned_end_is_marked_and_not_shown_strictly(canaries, tmp_path):
+    ledger = tmp_path / "ledger"
+    shutil.copytree(canaries.ledger, ledger)
+    last = max(ledger.iterdir(), key=lambda path: int(re.match(r"ledger_(\d+)", path.name)[1]))
+    content = last.read_bytes()
+    cut = ledger_file.entries(last)[-1]  # a signature; what it signed is signed by nothing now
+    last.write_bytes(content[:cut.offset])
+    given = ["--service-cert", canaries.service_certificate]
+    assert run_tool("ledger", "verify", ledger, *given).returncode == 0
+    shown = run_tool("ledger", "show", ledger, *given)
+    assert shown.returncode == 0 and "NOT SIGNED" in shown.stdout, shown
+    strict = run_tool("ledger", "show", ledger, "--strict", *given)
+    assert strict.returncode == 4 and "NOT SIGNED" not in strict.stdout, strict
+    assert strict.stdout and shown.stdout.index("NOT SIGNED") >= len(strict.stdout) - 200
