@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import resource
-import shutil
 import subprocess
 import threading
 import uuid
@@ -12,34 +11,10 @@ import uuid
 import pytest
 
 from node import DAEMON, PATIENCE, wait_for
+from recorded_disk import Recorder
 
 NO_HANG = 30
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-FAILING_SYNC = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-static int fails(void)
-{
-  const char* flag = getenv("FAILING_SYNC_FLAG");
-  return flag && access(flag, F_OK) == 0;
-}
-
-int fdatasync(int fd)
-{
-  if (fails()) { errno = EIO; return -1; }
-  return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
-}
-
-int fsync(int fd)
-{
-  if (fails()) { errno = EIO; return -1; }
-  return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd);
-}
-"""
 
 
 class FullDisk:
@@ -58,18 +33,18 @@ class FullDisk:
 
 
 class FailingSync:
-    def __init__(self, flag):
-        self.flag = flag
+    def __init__(self, recorder):
+        self.recorder = recorder
 
     def begin(self):
-        self.flag.touch()
+        self.recorder.set(failing_syncs=1)
 
     def end(self):
-        self.flag.unlink()
+        self.recorder.set()
 
 
 @pytest.fixture(params=["full", "almost full", "sync fails"])
-def faulty(request, make_node, tmp_path, is_sanitized):
+def faulty(request, make_node, tmp_path):
     """A running node and a fault that can be switched on and off."""
     # With a little room left it is the open ledger file that must outgrow it, so that one must not end before.
     chunk_size = "5MB" if request.param == "almost full" else "60KB"
@@ -78,15 +53,9 @@ def faulty(request, make_node, tmp_path, is_sanitized):
         node.launch()
         fault = FullDisk(node, None if request.param == "full" else 5000)
     else:
-        if is_sanitized:
-            pytest.skip("a preloaded library and the address sanitizer do not go together")
-        if not shutil.which("gcc"):
-            pytest.skip("needs gcc")
-        source, library, flag = tmp_path / "sync.c", tmp_path / "sync.so", tmp_path / "fail"
-        source.write_text(FAILING_SYNC)
-        subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-        node.launch(environment={"LD_PRELOAD": str(library), "FAILING_SYNC_FLAG": str(flag)})
-        fault = FailingSync(flag)
+        recorder = Recorder(tmp_path / "recorder")
+        node.launch(environment=recorder.environment())
+        fault = FailingSync(recorder)
     yield node, fault
     with contextlib.suppress(OSError):
         fault.end()
@@ -232,18 +201,16 @@ def test_a_session_of_the_view_before_is_told_and_closed(faulty):
     assert node.member(0).get("/app/report/K").status == 200
 
 
-def test_a_node_stops_in_order_while_its_disk_is_full(faulty):
+def test_a_node_stops_in_order_while_its_disk_is_full_or_fails(faulty):
     node, fault = faulty
     writer = Writer(node)
     for _ in range(5):
         writer.write()
     fault.begin()
     wait_for(lambda: writer.write(3000).status == 503, "writes to be refused")
-    if not isinstance(fault, FailingSync):
-        node.stop()
-    else:
-        node.kill()
-    fault.end() if isinstance(fault, FailingSync) else None
+    node.stop()
+    if isinstance(fault, FailingSync):
+        fault.end()
     node.launch()
     writer.insist_all_there()
     assert writer.write().status == 200
