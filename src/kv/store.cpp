@@ -23,13 +23,13 @@ Store::Store()
 
 Snapshot Store::committed() const
 {
-  const std::lock_guard lock(snapshots_mutex_);
+  const base::LockGuard lock(snapshots_mutex_);
   return committed_;
 }
 
 void Store::set_committed(Snapshot state)
 {
-  const std::lock_guard lock(snapshots_mutex_);
+  const base::LockGuard lock(snapshots_mutex_);
   CHECK(state->seqno() >= committed_->seqno(), "what is committed stays committed");
   // The one before goes after the lock: it may be the last to hold many pages.
   std::swap(committed_, state);
@@ -39,7 +39,7 @@ std::unique_ptr<WriteTransaction> Store::begin(RunBy runs_by)
 {
   Snapshot base;
   {
-    const std::lock_guard lock(snapshots_mutex_);
+    const base::LockGuard lock(snapshots_mutex_);
     base = start_;
   }
   return std::make_unique<WriteTransaction>(std::move(base), runs_by);
@@ -50,7 +50,7 @@ std::unique_ptr<WriteTransaction> Store::begin_fresh(RunBy runs_by)
   Snapshot base;
   Snapshot old;
   {
-    const std::lock_guard lock(mutex_);
+    const base::LockGuard lock(mutex_);
     base = std::make_shared<const State>(head_);
     old = start_from(base);
   }
@@ -59,7 +59,7 @@ std::unique_ptr<WriteTransaction> Store::begin_fresh(RunBy runs_by)
 
 Snapshot Store::start_from(Snapshot snapshot)
 {
-  const std::lock_guard lock(snapshots_mutex_);
+  const base::LockGuard lock(snapshots_mutex_);
   return std::exchange(start_, std::move(snapshot));
 }
 
@@ -71,7 +71,7 @@ Result<TxId> Store::commit(const WriteTransaction& transaction, const std::funct
   for (const auto& [map, writes] : tx.writes)
     if (!rights(tx.runs_by, map).write)
       return fail(ErrorCode::denied, refusal(tx.runs_by, Access::write, map));
-  const std::lock_guard lock(mutex_);
+  const base::LockGuard lock(mutex_);
   if (tx.base->lineage_ != head_.lineage_)
     return fail(ErrorCode::conflict, "the transaction began before the store was set back; run it again");
   if (tx.base->revision_ != head_.revision_)
@@ -92,7 +92,7 @@ Result<TxId> Store::commit(const WriteTransaction& transaction, const std::funct
 Snapshot Store::reserve(const std::function<void(TxId)>& ordered)
 {
   Snapshot old;
-  const std::lock_guard lock(mutex_);
+  const base::LockGuard lock(mutex_);
   CHECK(reservation_ == 0, "one reservation is open at a time");
   reservation_ = ++last_;
   if (ordered)
@@ -111,7 +111,7 @@ Snapshot Store::fill(const Snapshot& below, TxId txid, const WriteSet& writes)
   const Snapshot result = std::move(filled);
 
   Snapshot old;
-  const std::lock_guard lock(mutex_);
+  const base::LockGuard lock(mutex_);
   if (below->lineage_ != head_.lineage_)
     return result;
   CHECK(reservation_ == txid.seqno, "what is filled was reserved");
@@ -145,14 +145,14 @@ void Store::reset(const Snapshot& state, View view, const std::function<void()>&
   State head = *renewed;
   Snapshot start = std::move(renewed);
   Snapshot committed = start;
-  const std::lock_guard lock(mutex_);
+  const base::LockGuard lock(mutex_);
   std::swap(head_, head);
   last_ = head_.seqno();
   view_ = view;
   reservation_ = 0;
   head_seqno_.store(last_, std::memory_order_release);
   {
-    const std::lock_guard snapshots_lock(snapshots_mutex_);
+    const base::LockGuard snapshots_lock(snapshots_mutex_);
     std::swap(start_, start);
     std::swap(committed_, committed);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/mutex.h"
 #include "kv/access.h"
 #include "kv/tree.h"
 #include "kv/write_set.h"
@@ -8,7 +9,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -182,18 +182,18 @@ public:
 private:
   /// Makes `snapshot` what `begin` starts from.
   /// @return the one before, to be let go of without locks: it may be the last to hold many pages
-  Snapshot start_from(Snapshot snapshot);
+  Snapshot start_from(Snapshot snapshot) EXCLUDES(snapshots_mutex_);
 
-  mutable std::mutex mutex_; ///< guards the five below
-  State head_;
-  View view_ = 0;                        ///< in which seqnos are given out
-  Seqno last_ = 0;                       ///< the last seqno given out
-  Seqno reservation_ = 0;                ///< 0 if none is open
-  std::vector<std::string> filled_maps_; ///< that the last reservation wrote
-  std::atomic<Seqno> head_seqno_ = 0;    ///< last_, for those who do not want to wait
+  mutable base::Mutex mutex_;
+  State head_ GUARDED_BY(mutex_);
+  View view_ GUARDED_BY(mutex_) = 0;                        ///< in which seqnos are given out
+  Seqno last_ GUARDED_BY(mutex_) = 0;                       ///< the last seqno given out
+  Seqno reservation_ GUARDED_BY(mutex_) = 0;                ///< 0 if none is open
+  std::vector<std::string> filled_maps_ GUARDED_BY(mutex_); ///< that the last reservation wrote
+  std::atomic<Seqno> head_seqno_ = 0;                       ///< last_, for those who do not want to wait
 
-  mutable std::mutex snapshots_mutex_; ///< guards the two below, for moments only; taken after the other one
-  Snapshot start_;
-  Snapshot committed_;
+  mutable base::Mutex snapshots_mutex_ ACQUIRED_AFTER(mutex_); ///< held for moments only
+  Snapshot start_ GUARDED_BY(snapshots_mutex_);
+  Snapshot committed_ GUARDED_BY(snapshots_mutex_);
 };
 }
