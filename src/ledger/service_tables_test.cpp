@@ -107,6 +107,13 @@ TEST_F(RecoveredLedger, AnotherCertificateForTheSameKeyIsTheSameService)
   EXPECT_EQ(errors_of(check(first_cert)), "") << "a key, not a certificate, is who the service is";
 }
 
+TEST_F(RecoveredLedger, AnOpenServiceDoesNotChangeItsKey)
+{
+  service.service_cert = TestService().service_cert;
+  service.write(service.service_info("Open"));
+  EXPECT_TRUE(mentions(check(first_cert), "changes without a recovery"));
+}
+
 TEST_F(RecoveredLedger, AServiceThatNamesAnotherPredecessorIsRefused)
 {
   const TestService stranger;
