@@ -1,5 +1,7 @@
 #include "consensus/signature.h"
+#include "crypto/cose.h"
 #include "ledger/secret_record.h"
+#include "ledger/signature.h"
 #include "node/restore_test_support.h"
 #include "node/tables.h"
 
@@ -105,6 +107,22 @@ TEST_F(Forgery, WithSignaturesOfAnEarlierTransactionItIsRefused)
   };
   forge(known(), signer(known()), take(ledger::cose_signatures_table));
   EXPECT_NE(refusal(home_).find("the service's signature"), std::string::npos);
+}
+
+TEST_F(Forgery, WithTheServicesSignatureForAnotherTransactionItIsRefused)
+{
+  const auto own = known();
+  const auto key = std::string(ledger::single_key);
+  forge(
+      own, signer(own),
+      [&](kv::WriteSet& signature)
+      {
+        const auto record =
+            ledger::SignatureRecord::from_json(*signature[std::string(ledger::signatures_table)][key]).value();
+        const auto cose = crypto::cose_sign_root(own.service_key, record.root, {0, "", "", all_.last()});
+        signature[std::string(ledger::cose_signatures_table)][key] = "\"" + base::to_base64(cose) + "\"";
+      });
+  EXPECT_NE(refusal(home_).find("the service signed this root for"), std::string::npos);
 }
 
 TEST_F(Forgery, WithoutTheServicesSignatureItIsRefused)
