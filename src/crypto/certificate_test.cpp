@@ -114,6 +114,8 @@ TEST(Certificate, OfANodeIsAcceptedThroughAnEndorsedServiceBefore)
   const auto root = native(service.certificate);
   const auto middle = native(endorsement);
   const auto leaf = native(node);
+  EXPECT_EQ(X509_get_pathlen(root.get()), 1);
+  EXPECT_EQ(X509_get_pathlen(middle.get()), 0) << "the service before may sign nodes, and nobody who signs others";
   X509_STORE_add_cert(store.get(), root.get());
   auto* const others = sk_X509_new_null();
   sk_X509_push(others, middle.get());

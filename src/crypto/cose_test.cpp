@@ -221,6 +221,19 @@ TEST(CoseSign1, RefusesAnAlgorithmThatIsNotTheKeys)
   EXPECT_FALSE(verify_cose_sign1(CoseSign1::parse(without).value(), "", key.public_key()));
 }
 
+TEST(CoseSign1, RefusesAnotherProtectedHeaderThanWasSigned)
+{
+  const auto key = KeyPair::generate(Curve::p256);
+  const auto signed_header = CborWriter().map(1).integer(1).integer(-7).encoded();
+  const auto other_header = CborWriter().map(2).integer(1).integer(-7).integer(4).bytes("me").encoded();
+  const auto message = make_cose_sign1(key, signed_header, "text", true);
+  auto parsed = CoseSign1::parse(message).value();
+  ASSERT_TRUE(verify_cose_sign1(parsed, "text", key.public_key()));
+  EXPECT_FALSE(verify_cose_sign1(parsed, "Text", key.public_key()));
+  parsed.protected_header = other_header;
+  EXPECT_FALSE(verify_cose_sign1(parsed, "text", key.public_key()));
+}
+
 TEST(CoseHeader, RefusesALabelThatStandsTwice)
 {
   EXPECT_FALSE(CoseHeader::parse(CborWriter().map(2).integer(1).integer(1).integer(1).integer(2).encoded()));
