@@ -58,7 +58,7 @@ struct Genesis : testing::Test
   Configuration configuration;
   Founders founders;
   attestation::Evidence evidence;
-  kv::WriteTransaction transaction{std::make_shared<const kv::State>()};
+  kv::WriteTransaction transaction{std::make_shared<const kv::State>(), kv::RunBy::node};
 };
 }
 
@@ -172,5 +172,21 @@ TEST_F(Genesis, OpeningSaysFromWhereTheFirstSecretHoldsUnlessALaterOneIsRecorded
   transaction.put(ledger::secret_history_table, ledger::single_key, later);
   write_opening(transaction);
   EXPECT_EQ(transaction.get(ledger::secret_history_table, ledger::single_key), later);
+}
+
+TEST(GovernedAtGenesis, LetsAnApplicationLayDownOnlyItsOwnGovernedMaps)
+{
+  for (const auto* const map :
+       {"public:ccf.gov.reconciliation.data_sets", "public:ccf.gov.x.y", "public:ccf.gov.userss.x"})
+    EXPECT_TRUE(check_governed({{map, "k", "v"}})) << map;
+  for (const auto* const map :
+       {"", "records", "public:records", "ccf.gov.x.y", "public:ccf.gov.", "public:ccf.gov.x", "public:ccf.gov..x",
+        "public:ccf.gov.members.certs", "public:ccf.gov.service.info", "public:ccf.gov.constitution.x",
+        "public:ccf.gov.jwt.issuers", "public:ccf.internal.x.y", "public:ccf.x.y.z"})
+  {
+    const auto refused = check_governed({{"public:ccf.gov.own.map", "k", "v"}, {map, "k", "v"}});
+    ASSERT_FALSE(refused) << map;
+    EXPECT_EQ(refused.error().code, ErrorCode::denied);
+  }
 }
 }

@@ -95,7 +95,7 @@ TEST(Pool, AuthenticatesAgainWhenItsTurnComes)
   node.serve({guarded});
   const auto session = node.session(&node.member);
   const auto write = node.send(*session, "POST", "/app/write", "v");
-  const auto removal = node.store.begin_fresh();
+  const auto removal = node.store.begin_fresh(kv::RunBy::node);
   removal->remove(tables::member_certs, node.member.id());
   ASSERT_TRUE(node.store.commit(*removal, {}));
   (void)node.store.begin_fresh();

@@ -224,7 +224,7 @@ TEST(Write, AuthenticatesWithinItsTransaction)
   {
     // The member is removed between the handler and the order.
     node.ordering.before_submit = {};
-    const auto removal = node.store.begin_fresh();
+    const auto removal = node.store.begin_fresh(kv::RunBy::node);
     removal->remove(tables::member_certs, node.member.id());
     ASSERT_TRUE(node.store.commit(*removal, {}));
   };
@@ -232,6 +232,91 @@ TEST(Write, AuthenticatesWithinItsTransaction)
   ASSERT_TRUE(late->answer);
   EXPECT_EQ(late->answer->status, 401);
   EXPECT_EQ(node.stored("k"), "nothing");
+}
+
+TEST(Write, ToAMapThatIsNotTheApplicationsIsRefusedAndOrdersNothing)
+{
+  FakeNode node;
+  for (const std::string map :
+       {"public:ccf.internal.signatures", "public:ccf.gov.members.certs", "ccf.internal.x", "public:ccf.x"})
+  {
+    int caught = 0;
+    node.serve(
+        {endpoint(
+             "POST", "/put", Mode::read_write,
+             [&](Context& context)
+             {
+               context.transaction().put("records", "k", "beside it");
+               context.transaction().put(map, "k", "v");
+               return Response::text("written");
+             }),
+         endpoint(
+             "POST", "/catch", Mode::read_write,
+             [&](Context& context)
+             {
+               try
+               {
+                 context.transaction().remove(map, "k");
+               }
+               catch (const AccessDenied&)
+               {
+                 ++caught;
+               }
+               return Response::text("refused");
+             })});
+    const auto refused = node.send("POST", "/app/put");
+    ASSERT_TRUE(refused->answer);
+    EXPECT_EQ(refused->answer->status, 500);
+    EXPECT_EQ(code_of(*refused->answer), "InternalError");
+    EXPECT_NE(refused->answer->body.find("may not write the map '" + map + "'"), std::string::npos);
+    EXPECT_EQ(node.send("POST", "/app/catch")->answer->body, "refused");
+    EXPECT_EQ(caught, 1);
+    EXPECT_EQ(node.stored("k"), "nothing");
+    EXPECT_EQ(node.store.head_seqno(), 5U);
+  }
+}
+
+TEST(Write, HasTheRightsOfItsFrontend)
+{
+  FakeNode node;
+  std::vector<Frontend> frontends(2);
+  for (std::size_t i = 0; i < frontends.size(); ++i)
+  {
+    frontends[i].prefix = i == 0 ? "/app" : "/node";
+    frontends[i].open = [] { return true; };
+    frontends[i].runs_by = i == 0 ? kv::RunBy::application : kv::RunBy::node;
+    frontends[i].endpoints = {endpoint(
+        "POST", "/put", Mode::read_write,
+        [](Context& context)
+        {
+          context.transaction().put("ccf.internal.x", "k", "v");
+          return Response::text("written");
+        })};
+  }
+  node.dispatcher = std::make_unique<Dispatcher>(node.services, std::move(frontends));
+  EXPECT_EQ(node.send("POST", "/app/put")->answer->status, 500);
+  EXPECT_FALSE(node.send("POST", "/node/put")->answer);
+  node.ordering.settle();
+  EXPECT_EQ(node.store.head_seqno(), 6U);
+}
+
+TEST(Read, TellsOfMembersAndUsersWithoutTheirTables)
+{
+  FakeNode node;
+  node.serve({endpoint(
+      "POST", "/who", Mode::read_only,
+      [](Context& context)
+      {
+        const auto& id = context.request().body;
+        const auto member = context.member(id);
+        const auto user = context.user(id);
+        return Response::text(
+            std::string(context.is_member(id) ? "known " : "") + (member ? "member " + member->certificate_pem : "") +
+            (user ? "user " + user->certificate_pem : ""));
+      })});
+  EXPECT_EQ(node.send("POST", "/app/who", node.member.id())->answer->body, "known member " + node.member.pem());
+  EXPECT_EQ(node.send("POST", "/app/who", node.user.id())->answer->body, "user " + node.user.pem());
+  EXPECT_EQ(node.send("POST", "/app/who", "nobody")->answer->body, "");
 }
 
 TEST(Barrier, WaitsForTheStateThatWasReadByItsWholeId)
