@@ -13,6 +13,8 @@ namespace
 {
 /// What a request holds beside its body, roughly.
 constexpr std::uint64_t request_overhead = 4096;
+/// Of a path that is unknown, as much is told.
+constexpr std::size_t longest_named_path = 512;
 }
 
 Dispatcher::Dispatcher(Services& services, std::vector<Frontend> frontends) : services_(services)
@@ -93,8 +95,13 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   auto match = find(installed.router, request.method, path);
   using Kind = http::Router::Match::Kind;
   if (match.kind == Kind::unknown_path)
-    return exchange->respond(
-        Response::error(404, "ResourceNotFound", "There is no endpoint " + request.path.substr(0, 512)));
+  {
+    // The application's users are told the path that they asked for. The framework's is named without its prefix, as
+    // http-api.md §2.2 has it and clients expect.
+    const auto named = &installed == app_ ? std::string_view(request.path) : path;
+    return exchange->respond(Response::error(
+        404, "ResourceNotFound", "There is no endpoint " + std::string(named.substr(0, longest_named_path))));
+  }
   if (match.kind == Kind::other_verb)
     return exchange->respond(answers::unknown_verb(match.methods, request.method));
   if (match.kind == Kind::ambiguous)

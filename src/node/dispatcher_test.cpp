@@ -37,7 +37,9 @@ TEST(Dispatcher, UnknownPathsAndVerbs)
   const auto unknown = node.send("GET", "/app/nothing");
   EXPECT_EQ(unknown->answer->status, 404);
   EXPECT_EQ(code_of(*unknown->answer), "ResourceNotFound");
-  EXPECT_NE(unknown->answer->body.find("/nothing"), std::string::npos);
+  EXPECT_NE(unknown->answer->body.find(" /app/nothing\""), std::string::npos) << "as it was asked for";
+  const auto framework = node.send("GET", "/node/nothing");
+  EXPECT_NE(framework->answer->body.find(" /nothing\""), std::string::npos) << framework->answer->body;
 
   const auto verb = node.send("PUT", "/app/thing/1");
   EXPECT_EQ(verb->answer->status, 405);

@@ -44,7 +44,7 @@ def make_node(tmp_path):
     try:
         for node, damaged in made:
             node.stop()
-            if not damaged and node.ledger.exists():
+            if not damaged and node.ledger.exists() and any(node.ledger.iterdir()):
                 node.insist_ledger_verifies()
     finally:
         for node, _ in made:

@@ -208,7 +208,7 @@ def a_name_that_is_none(node):
     no_certificate, open_sealing_key, half_a_sealed_state, a_ledger_without_identity, no_place_for_an_output,
     one_place_for_two, an_address_without_a_port, one_address_twice, a_name_that_is_none])
 def test_what_stops_a_start_is_found_by_the_check(make_node, spoil):
-    node = make_node(start=False)
+    node = make_node(start=False, damaged=True)
     named = spoil(node)
     done = check(node, {})
     assert done.returncode == 1 and named in done.stderr, done
