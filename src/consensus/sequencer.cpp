@@ -1,11 +1,12 @@
 #include "consensus/sequencer.h"
 
 #include "base/check.h"
-#include "base/encoding.h"
 #include "base/log.h"
-#include "consensus/signature.h"
 
-#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <utility>
 
 namespace concordat::consensus
 {
@@ -20,425 +21,179 @@ Error refused_while_broken(const Error& reason)
       "this node cannot write its ledger now; reads go on, writes are accepted again once it can",
       std::make_shared<const Error>(reason)};
 }
+
+const Error stopping{ErrorCode::unavailable, "this node is stopping", nullptr};
+
+View last_term(const SequencerStart& start)
+{
+  const View committed = start.signatures.empty() ? 0 : start.views.view_of(start.signatures.back());
+  return std::max(start.durable.opened_term, committed);
 }
 
-/// A transaction that has its place in the order and waits for agreement.
-struct Sequencer::Waiting
+ReplicaOptions replica_options(const SequencerOptions& options)
 {
-  TxId txid;
-  ledger::EncodedEntry entry;
-  std::atomic<bool> encoded{false}; ///< entry is set; waited for by the sequencer thread
-  Done done;
-};
-
-struct Sequencer::Batch
-{
-  std::vector<std::shared_ptr<Waiting>> transactions;
-  TxId signature_txid;
-  kv::Snapshot state; ///< below the signature, then including it
-  ledger::EncodedEntry signature;
-  Descriptor descriptor;
-};
+  ReplicaOptions out;
+  out.id = options.engine_id;
+  out.voters = {options.engine_id};
+  return out;
+}
+}
 
 Sequencer::Sequencer(
     kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecrets& secrets,
     Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start)
     : store_(store),
-      files_(files),
-      ledger_directory_(std::move(ledger_directory)),
-      secrets_(secrets),
-      signer_(std::move(signer)),
       clock_(clock),
-      durable_file_(durable),
-      options_(options),
-      tree_(std::move(start.tree)),
-      durable_(start.durable),
-      views_(std::move(start.views)),
-      signatures_(std::move(start.signatures)),
-      chunks_(std::move(start.chunks))
+      options_(std::move(options)),
+      signer_(std::move(signer)),
+      tracker_(store, start.views, start.signatures, options_.invariants),
+      ledger_(files, std::move(ledger_directory), secrets, start.chunks, options_.invariants),
+      batcher_(
+          store, secrets, signer_, clock, options_, std::move(start.tree), [this] { wake(); }, options_.invariants),
+      replica_(
+          replica_options(options_), clock, durable, start.durable, ledger_, nullptr, start.last_index,
+          last_term(start), tracker_.committed().seqno,
+          {.committed = [this](const std::shared_ptr<const Batch>& batch) { finish(batch); }}, options_.invariants),
+      feed_([this](Seqno seqno) { return ledger_.read(seqno); }, secrets, tracker_.committed())
 {
-  CHECK(chunks_->last() + 1 == tree_.size(), "the tree covers the ledger");
-  if (!signatures_.empty())
-    committed_ = TxId{views_.view_of(signatures_.back()), signatures_.back()};
-  log_.reset(start.last_index, std::max(durable_.opened_term, committed_.view));
-  broken_ = Error{ErrorCode::unavailable, "no term has been opened yet", nullptr};
+  CHECK(ledger_.last() + 1 == batcher_.tree().size(), "the tree covers the ledger");
+  CHECK(ledger_.last() == tracker_.committed().seqno, "a start cuts what no signature covers");
+  if (options_.invariants)
+    options_.invariants->started(tracker_.committed());
 }
 
 Sequencer::~Sequencer() = default;
 
 Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Named& named, Done done)
 {
-  {
-    const std::lock_guard lock(mutex_);
-    if (broken_)
-      return std::unexpected(refused_while_broken(*broken_));
-    if (stopping_)
-      return fail(ErrorCode::unavailable, "this node is stopping");
-  }
-  if (options_.max_uncommitted != 0 && waiting_count_.load(std::memory_order_relaxed) >= options_.max_uncommitted)
-    return fail(ErrorCode::limit, "too many transactions wait for agreement; try again later");
-
-  const auto waiting = std::make_shared<Waiting>();
-  waiting->done = std::move(done);
-  std::optional<Error> broken_meanwhile;
-  const auto seqno = store_.commit(
-      transaction,
-      [&](TxId place)
-      {
-        const std::lock_guard lock(mutex_);
-        if (broken_)
-        {
-          broken_meanwhile = broken_;
-          return;
-        }
-        waiting->txid = place;
-        if (named)
-          named(waiting->txid);
-        queue_.push_back(waiting);
-        waiting_count_.fetch_add(1, std::memory_order_relaxed);
-      });
-  if (!seqno)
-    return std::unexpected(seqno.error());
-  if (broken_meanwhile) // the head is thrown away before anything can be written again
-    return std::unexpected(refused_while_broken(*broken_meanwhile));
-
-  const auto txid = waiting->txid;
-  std::string public_maps;
-  std::string private_maps;
-  kv::encode(transaction.writes(), kv::Domain::public_maps, public_maps);
-  kv::encode(transaction.writes(), kv::Domain::private_maps, private_maps);
-  waiting->entry =
-      ledger::encode_entry(secrets_.at(txid.seqno), txid, 0, transaction.claims_digest(), public_maps, private_maps);
-  waiting->encoded.store(true, std::memory_order_release);
-  waiting->encoded.notify_one();
-  work_.notify_one();
-  return txid;
-}
-
-/// What can be said of a transaction now; nothing if that has to be waited for.
-std::optional<Result<void>> Sequencer::known_outcome(TxId id) const
-{
-  if (id == TxId{})
-    return Result<void>{};
-  switch (status_under_lock(id))
-  {
-  case TxStatus::committed:
-    return Result<void>{};
-  case TxStatus::invalid:
-    return fail(ErrorCode::lost, "transaction " + id.to_string() + " was never committed, and cannot be any more");
-  case TxStatus::unknown:
-    return fail(ErrorCode::unavailable, "transaction " + id.to_string() + " is not known here");
-  case TxStatus::pending:
-    break;
-  }
-  if (broken_)
-    return std::unexpected(refused_while_broken(*broken_));
-  if (stopped_)
-    return fail(ErrorCode::unavailable, "this node is stopping");
-  return std::nullopt;
+  if (stopping_.load(std::memory_order_relaxed))
+    return std::unexpected(stopping);
+  return batcher_.submit(transaction, named, std::move(done));
 }
 
 void Sequencer::when_committed(TxId id, Done done)
 {
-  Result<void> outcome;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto known = known_outcome(id);
-    if (!known)
-    {
-      barriers_.emplace_back(id, std::move(done));
-      return;
-    }
-    outcome = *known;
-  }
-  done(outcome);
+  tracker_.when_committed(id, std::move(done));
 }
 
-void Sequencer::settle_barriers()
+/// A batch is agreed on, and durable. The order here is what readers and writers rely on.
+void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
 {
-  std::vector<std::pair<Done, Result<void>>> settled;
-  {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(
-        barriers_,
-        [&](auto& barrier)
-        {
-          auto outcome = known_outcome(barrier.first);
-          if (outcome)
-            settled.emplace_back(std::move(barrier.second), std::move(*outcome));
-          return outcome.has_value();
-        });
-  }
-  for (const auto& [done, outcome] : settled)
-    done(outcome);
-}
-
-Sequencer::Batch Sequencer::close_batch()
-{
-  Batch batch;
-  batch.state = store_.reserve(
-      [&](TxId place)
-      {
-        const std::lock_guard lock(mutex_);
-        batch.transactions.assign(queue_.begin(), queue_.end());
-        queue_.clear();
-        batch.signature_txid = place;
-      });
-  for (const auto& waiting : batch.transactions)
-  {
-    waiting->encoded.wait(false, std::memory_order_acquire);
-    tree_.append(waiting->entry.leaf);
-  }
-  return batch;
-}
-
-void Sequencer::sign(Batch& batch)
-{
-  const auto root = tree_.root();
-  auto& txid = batch.signature_txid;
-  const auto writes = signature_writes(signer_, txid, root, tree_.serialise(), clock_.unix_seconds());
-
-  std::uint64_t chunk_bytes = chunks_->open_chunk_bytes();
-  for (const auto& waiting : batch.transactions)
-    chunk_bytes += waiting->entry.bytes.size();
-  const std::uint8_t flags = chunk_bytes >= options_.chunk_size ? ledger::chunk_after : 0;
-
-  std::string public_maps;
-  kv::encode(writes, kv::Domain::public_maps, public_maps);
-  batch.signature = ledger::encode_entry(secrets_.at(txid.seqno), txid, flags, Digest{}, public_maps, {});
-  tree_.append(batch.signature.leaf);
-  batch.state = store_.fill(batch.state, txid, writes);
-
-  auto& descriptor = batch.descriptor;
-  descriptor.first = chunks_->last() + 1;
-  descriptor.last = txid.seqno;
-  descriptor.length = batch.signature.bytes.size();
-  for (const auto& waiting : batch.transactions)
-    descriptor.length += waiting->entry.bytes.size();
-  descriptor.digest = batch.signature.leaf;
-}
-
-Result<void> Sequencer::persist(const Ready& round, const Batch* batch)
-{
-  bool stores_batch = false;
-  auto durable = durable_;
-  for (const auto& entry : round.entries)
-  {
-    if (entry.batch)
-    {
-      CHECK(batch && *entry.batch == batch->descriptor, "the engine appends what was proposed");
-      stores_batch = true;
-    }
-    else
-    {
-      durable.opened_term = entry.term;
-      durable.opened_index = entry.index;
-    }
-  }
-  if (round.hard_state)
-  {
-    durable.term = round.hard_state->term;
-    durable.vote = round.hard_state->vote;
-  }
-  if (durable != durable_)
-  {
-    if (auto saved = durable_file_.save(durable); !saved)
-      return fail("cannot store the state of consensus", saved.error());
-    durable_ = durable;
-  }
-  if (stores_batch)
-  {
-    std::vector<std::string_view> entries;
-    entries.reserve(batch->transactions.size() + 1);
-    for (const auto& waiting : batch->transactions)
-      entries.push_back(waiting->entry.bytes);
-    entries.push_back(batch->signature.bytes);
-    if (auto appended = chunks_->append(entries); !appended)
-      return fail("cannot append to the ledger", appended.error());
-#ifndef CONCORDAT_FAULT_ACKNOWLEDGE_BEFORE_SYNC
-    if (auto synced = chunks_->sync(); !synced)
-      return fail("cannot make the ledger durable", synced.error());
+  const auto seqno = batch->signature_txid.seqno;
+#ifndef CONCORDAT_FAULT_ANSWER_BEFORE_PUBLISHED
+  // First: whoever is answered reads his own write, as does whoever hears of the answer.
+  store_.set_committed(batch->state);
+  if (options_.invariants)
+    options_.invariants->published(batch->state->txid());
 #endif
-  }
-  log_.append(round.entries);
-  return {};
-}
-
-Result<void> Sequencer::agree(const Batch& batch)
-{
-  if (auto proposed = engine_->propose(batch.descriptor); !proposed)
-    return std::unexpected(proposed.error());
-  bool committed = false;
-  const auto note_committed = [&](const Ready& round)
-  {
-    for (const auto& entry : round.committed)
-      committed = committed || (entry.batch && *entry.batch == batch.descriptor);
-  };
-  while (engine_->has_ready())
-  {
-    const auto round = engine_->ready();
-    if (auto persisted = persist(round, &batch); !persisted)
-      return persisted;
-    note_committed(round);
-    note_committed(engine_->advance());
-  }
-  if (!committed)
-    return fail(ErrorCode::unavailable, "the batch has not been agreed on");
-  engine_->applied(log_.last_index());
-  log_.compact(log_.last_index());
-  return {};
-}
-
-void Sequencer::finish(Batch& batch)
-{
-  const auto seqno = batch.signature_txid.seqno;
-  store_.set_committed(batch.state);
-  tree_.flush(seqno);
-  if (auto renamed = chunks_->commit(seqno); !renamed)
-    spdlog::warn("a completed ledger file keeps its name for now: {}", renamed.error().describe());
-  {
-    const std::lock_guard lock(mutex_);
-    committed_ = batch.signature_txid;
-    signatures_.push_back(seqno);
-  }
-  waiting_count_.fetch_sub(batch.transactions.size(), std::memory_order_relaxed);
-  for (const auto& waiting : batch.transactions)
-    if (waiting->done)
-      waiting->done({});
-  settle_barriers();
+  // The next signature's tree begins here, which tells a later start that this batch was acknowledged: it must never
+  // begin at what is not.
+  batcher_.committed(seqno);
+  ledger_.commit(seqno);
+  committed_mark_ = {batch->signature_txid, batch->root};
+  // Before the answers, so that whoever is answered finds room for his next transaction.
+  batcher_.settled(batch->transactions);
+  tracker_.committed(*batch);
+#ifdef CONCORDAT_FAULT_ANSWER_BEFORE_PUBLISHED
+  store_.set_committed(batch->state);
+#endif
+  feed_.committed(batch->signature_txid);
+  progressed_ = true;
   // After the answers, so that nobody waits for it: a start that finds less than the mark refuses.
-  const bool ends_chunk = (static_cast<unsigned char>(batch.signature.bytes[1]) & ledger::chunk_after) != 0;
-  keep_mark(ends_chunk || mark_due_);
+  keep_mark(batch->ends_chunk || mark_due_);
   mark_due_ = false;
 }
 
-/// Seals how far was committed. Only what is durable is ever in it: the tree ends with the last committed signature.
+/// Seals how far was committed. Only what is durable is ever in it.
 void Sequencer::keep_mark(bool now)
 {
-  const auto last = committed();
-  if (durable_.mark.txid == last || (!now && clock_.steady() < next_mark_))
+  if (committed_mark_.txid == TxId{} || replica_.durable().mark == committed_mark_ ||
+      (!now && clock_.steady() < next_mark_))
     return;
-  auto durable = durable_;
-  durable.mark = {last, tree_.root()};
+  if (options_.invariants)
+    options_.invariants->marked(committed_mark_.txid);
   next_mark_ = clock_.steady() + options_.mark_interval;
-  if (auto saved = durable_file_.save(durable); !saved)
-    spdlog::warn("how far transactions are committed is not sealed for now: {}", saved.error().describe());
-  else
-    durable_ = durable;
+  if (auto sealed = replica_.seal(committed_mark_); !sealed)
+    spdlog::warn("how far transactions are committed is not sealed for now: {}", sealed.error().describe());
 }
 
-void Sequencer::fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, const Error& error)
+/// Nothing is taken any more and everybody who waits is told, in this order: nobody gets in behind those who are told.
+void Sequencer::refuse_all(const Error& why, std::vector<std::shared_ptr<Waiting>> lost)
 {
-  waiting_count_.fetch_sub(waiting.size(), std::memory_order_relaxed);
-  const Result<void> outcome = std::unexpected(refused_while_broken(error));
-  for (const auto& one : waiting)
-    if (one->done)
-      one->done(outcome);
-  settle_barriers();
+  const auto queued = batcher_.close(why);
+  lost.insert(lost.end(), queued.begin(), queued.end());
+  tracker_.blocked(why);
+  batcher_.settled(lost);
+  const Result<void> outcome = std::unexpected(why);
+  for (const auto& one : lost)
+    one->settle(outcome);
 }
 
-void Sequencer::break_down(Batch batch, const Error& error)
+void Sequencer::break_down(const Error& error, const std::vector<std::shared_ptr<Waiting>>& lost)
 {
   spdlog::error("writes stop: {}", error.describe());
-  auto lost = std::move(batch.transactions);
-  {
-    const std::lock_guard lock(mutex_);
-    broken_ = error;
-    lost.insert(lost.end(), queue_.begin(), queue_.end());
-    queue_.clear();
-  }
-  engine_.reset();
-  fail_all(lost, error);
+  broken_ = true;
   next_repair_ = clock_.steady() + options_.repair_interval;
-}
-
-Result<void> Sequencer::elect()
-{
-  EngineOptions options;
-  options.id = options_.engine_id;
-  options.voters = {options_.engine_id};
-  options.hard_state = {durable_.term, durable_.vote, log_.last_index()};
-  options.applied = log_.last_index();
-  auto engine = Engine::create(options, log_);
-  if (!engine)
-    return std::unexpected(engine.error());
-  engine_ = std::move(*engine);
-  if (auto started = engine_->campaign(); !started)
-    return started;
-  while (engine_->has_ready())
-  {
-    const auto round = engine_->ready();
-    if (auto persisted = persist(round, nullptr); !persisted)
-      return persisted;
-    engine_->advance();
-  }
-  if (!engine_->leads())
-    return fail(ErrorCode::unavailable, "this node was not elected");
-  return {};
+  std::vector<std::shared_ptr<Waiting>> all;
+  for (const auto& batch : replica_.abandon())
+    all.insert(all.end(), batch->transactions.begin(), batch->transactions.end());
+  all.insert(all.end(), lost.begin(), lost.end());
+  refuse_all(refused_while_broken(error), std::move(all));
 }
 
 Result<void> Sequencer::open_term()
 {
   CHECK(!can_write(), "a term is opened once, and again only after writing has failed");
-  if (auto elected = elect(); !elected)
+  const auto elected = [this]() -> Result<void>
   {
-    engine_.reset();
+    if (auto started = replica_.start(); !started)
+      return started;
+    if (auto led = replica_.campaign(); !led)
+      return led;
+    if (!replica_.leads())
+      return fail(ErrorCode::unavailable, "this node was not elected");
+    return {};
+  }();
+  if (!elected)
+  {
+    (void)replica_.abandon();
     return elected;
   }
+  // The view is durable by now. In it seqnos are given out again from what is committed on; whatever stood there before
+  // is gone from the store and the files, and its ids, having the old view, are never taken for the new ones.
+  const auto view = replica_.term();
   store_.reset(
-      store_.committed(), engine_->term(),
+      store_.committed(), view,
       [&]
       {
-        const std::lock_guard lock(mutex_);
-        CHECK(queue_.empty(), "nothing is queued while nothing can be written");
-        view_ = engine_->term();
-        views_.truncate(committed_.seqno);
-        views_.begin(view_, committed_.seqno + 1);
-        broken_.reset();
-        signature_due_ = committed_.seqno != 0;
-        mark_due_ = true;
+        const auto committed = tracker_.committed();
+        if (options_.invariants)
+          options_.invariants->view_begun(view, committed);
+        tracker_.view_begun(view);
+        batcher_.open(committed.seqno, ledger_.open_chunk_bytes());
       });
-  spdlog::info("primary in view {}, from seqno {}", view(), committed().seqno + 1);
-  return {};
-}
-
-Result<void> Sequencer::holds_committed(const ledger::ChunkFiles& chunks, Seqno last) const
-{
-  if (last == 0)
-    return {};
-  const auto bytes = chunks.read(last);
-  if (!bytes)
-    return std::unexpected(bytes.error());
-  const auto entry = ledger::parse_entry(*bytes);
-  if (!entry || entry->leaf() != tree_.leaf(last))
-    return fail(
-        ErrorCode::corrupt,
-        "the ledger directory holds another transaction " + std::to_string(last) + " than was committed");
+  broken_ = false;
+  signature_due_ = tracker_.committed().seqno != 0;
+  mark_due_ = true;
+  spdlog::info("primary in view {}, from seqno {}", view, tracker_.committed().seqno + 1);
   return {};
 }
 
 Result<void> Sequencer::repair()
 {
-  const auto last = committed().seqno;
-  auto opened = ledger::ChunkFiles::open(files_, ledger_directory_, secrets_, {.acknowledged = last});
-  if (!opened)
-    return std::unexpected(opened.error());
-  // Going on after something else than what was committed would sign a history that no file holds.
-  if (auto same = holds_committed(**opened, last); !same)
-    return same;
-  if (auto cut = (*opened)->truncate(last); !cut)
-    return cut;
-  tree_.truncate(last + 1);
-  {
-    const std::lock_guard lock(mutex_);
-    chunks_ = std::move(*opened);
-  }
+  const auto last = tracker_.committed().seqno;
+  // The files first: what they turn out to hold decides whether a view may be opened behind it at all.
+  if (auto opened = ledger_.reopen(last, last == 0 ? nullptr : &batcher_.tree().leaf(last)); !opened)
+    return opened;
+#ifndef CONCORDAT_FAULT_TREE_KEEPS_WHAT_WAS_CUT
+  batcher_.truncate(last);
+#endif
   return open_term();
 }
 
 bool Sequencer::step()
 {
-  if (!can_write())
+  if (broken_)
   {
     if (clock_.steady() < next_repair_)
       return false;
@@ -450,112 +205,127 @@ bool Sequencer::step()
     }
     spdlog::info("writes go on");
   }
-  bool idle = false;
+  if (auto ticked = replica_.tick(); !ticked)
   {
-    const std::lock_guard lock(mutex_);
-    if (queue_.empty() && !signature_due_)
-      idle = true;
+    break_down(ticked.error(), {});
+    return false;
   }
-  if (idle)
+  if (!batcher_.has_work() && !signature_due_)
   {
     keep_mark(false);
     return false;
   }
-  auto batch = close_batch();
-  sign(batch);
-  if (auto agreed = agree(batch); !agreed)
+  std::vector<std::shared_ptr<Waiting>> lost;
+  auto batch = batcher_.next(lost);
+  if (!batch)
   {
-    break_down(std::move(batch), agreed.error());
+    break_down(batch.error(), lost);
+    return false;
+  }
+  progressed_ = false;
+  if (auto proposed = replica_.propose(std::move(*batch)); !proposed)
+  {
+    break_down(proposed.error(), {});
     return false;
   }
   signature_due_ = false;
-  finish(batch);
-  return true;
+  return progressed_;
 }
 
 void Sequencer::run()
 {
-  while (wait_for_work())
-    step();
-  if (can_write())
-    keep_mark(true);
-  settle_barriers();
+  // A node whose order has ended must not look alive: whatever gets here that no caller names ends the process.
+  try
+  {
+    while (true)
+    {
+      step();
+      if (!broken_ && batcher_.has_work())
+        continue;
+      if (stopping_.load(std::memory_order_acquire))
+        break;
+      wait_for_work();
+    }
+    if (!broken_)
+      keep_mark(true);
+    // Somebody may have got in since the last look; nobody does after this.
+    refuse_all(stopping, {});
+  }
+  catch (const std::exception& thrown)
+  {
+    // To the log and, as for a CHECK, to where a dying process is heard even if its log is not.
+    spdlog::critical("the thread that orders transactions ends: {}", thrown.what());
+    std::fprintf(stderr, "the thread that orders transactions ends: %s\n", thrown.what());
+    std::abort();
+  }
 }
 
-bool Sequencer::wait_for_work()
+void Sequencer::wake()
 {
-  std::unique_lock lock(mutex_);
-  if (queue_.empty() && !signature_due_ && !stopping_)
-    work_.wait_for(lock, idle_wait, [&] { return stopping_ || !queue_.empty(); });
-  // What was submitted before the stop is committed first, unless nothing can be.
-  stopped_ = stopping_ && (broken_ || (queue_.empty() && !signature_due_));
-  return !stopped_;
+  // Whoever sets it wakes; the others know that the thread will look again.
+  if (woken_.exchange(true, std::memory_order_acq_rel))
+    return;
+  const base::LockGuard lock(wake_mutex_);
+  work_.notify_one();
+}
+
+void Sequencer::wait_for_work()
+{
+  const base::LockGuard lock(wake_mutex_);
+  if (!woken_.load(std::memory_order_acquire))
+    work_.wait_for(wake_mutex_, idle_wait); // woken too early, it looks for nothing
+  // Before the next look at what waits: what comes later sets it again.
+  woken_.exchange(false, std::memory_order_acq_rel);
 }
 
 void Sequencer::stop()
 {
-  const std::lock_guard lock(mutex_);
-  stopping_ = true;
-  work_.notify_all();
+  stopping_.store(true, std::memory_order_release);
+  wake();
 }
 
 View Sequencer::view() const
 {
-  return view_.load(std::memory_order_acquire);
+  return tracker_.view();
 }
 
 bool Sequencer::can_write() const
 {
-  const std::lock_guard lock(mutex_);
-  return !broken_;
+  return !tracker_.why_blocked();
 }
 
 TxId Sequencer::committed() const
 {
-  const std::lock_guard lock(mutex_);
-  return committed_;
+  return tracker_.committed();
 }
 
 std::uint64_t Sequencer::waiting() const
 {
-  return waiting_count_.load(std::memory_order_relaxed);
+  return batcher_.waiting();
 }
 
 ViewHistory Sequencer::views() const
 {
-  const std::lock_guard lock(mutex_);
-  return views_;
-}
-
-TxStatus Sequencer::status_under_lock(TxId id) const
-{
-  // Read after the lock was taken: a seqno is in views_ before the head holds it, and gone from both after a repair.
-  const auto last = std::max(store_.head_seqno(), committed_.seqno);
-  return status_of(id, id.seqno <= last ? views_.view_of(id.seqno) : 0, committed_);
+  return tracker_.views();
 }
 
 TxStatus Sequencer::status(TxId id) const
 {
-  const std::lock_guard lock(mutex_);
-  return status_under_lock(id);
+  return tracker_.status(id);
 }
 
 Result<std::optional<Seqno>> Sequencer::signature_covering(Seqno seqno) const
 {
-  const std::lock_guard lock(mutex_);
-  const auto found = std::lower_bound(signatures_.begin(), signatures_.end(), seqno);
-  return found == signatures_.end() ? std::nullopt : std::optional(*found);
+  const auto [known, must_read] = tracker_.signature_covering(seqno);
+  if (!must_read)
+    return known;
+  return find_signature(seqno, committed().seqno, [this](Seqno at) { return ledger_.read(at); });
 }
 
 Result<std::string> Sequencer::read(Seqno seqno) const
 {
-  std::shared_ptr<const ledger::ChunkFiles> chunks;
-  {
-    const std::lock_guard lock(mutex_);
-    if (seqno > committed_.seqno)
-      return fail(ErrorCode::not_found, "transaction " + std::to_string(seqno) + " is not committed");
-    chunks = chunks_;
-  }
-  return chunks->read(seqno);
+  if (seqno > committed().seqno)
+    return fail(ErrorCode::not_found, "transaction " + std::to_string(seqno) + " is not committed");
+  return ledger_.read(seqno);
 }
 }

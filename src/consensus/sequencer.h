@@ -1,50 +1,36 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/files.h"
+#include "base/mutex.h"
+#include "consensus/batcher.h"
+#include "consensus/commit_tracker.h"
 #include "consensus/durable_state.h"
-#include "consensus/engine.h"
+#include "consensus/feed.h"
+#include "consensus/invariants.h"
+#include "consensus/ledger_writer.h"
 #include "consensus/ordering.h"
-#include "consensus/raft_log.h"
+#include "consensus/replica.h"
+#include "consensus/signer.h"
 #include "consensus/view_history.h"
-#include "crypto/certificate.h"
-#include "crypto/keys.h"
 #include "kv/store.h"
 #include "ledger/chunks.h"
-#include "ledger/entry.h"
 #include "ledger/merkle.h"
 #include "ledger/secrets.h"
 
 #include <atomic>
-#include <condition_variable>
-#include <cstdint>
-#include <deque>
-#include <functional>
+#include <chrono>
 #include <memory>
-#include <mutex>
-#include <string>
 #include <vector>
 
 namespace concordat::consensus
 {
-/// Who signs, and what the signatures say.
-struct Signer
-{
-  std::string node_id;
-  crypto::KeyPair node_key;
-  std::string node_certificate_pem; ///< endorsed by the service
-  crypto::KeyPair service_key;
-  std::string cose_issuer;
-  std::string cose_subject;
-};
-
-struct SequencerOptions
+struct SequencerOptions : BatcherOptions
 {
   EngineId engine_id = 1;
-  std::uint64_t chunk_size = 5 << 20; ///< bytes after which a signature ends the chunk
-  /// Transactions that may wait for agreement before new ones are refused; 0: no bound.
-  std::uint64_t max_uncommitted = 10'000;
   std::chrono::milliseconds mark_interval{2000};   ///< what was committed is sealed at least so often
-  std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a disk failure
+  std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a failure
+  Invariants* invariants = nullptr;                ///< outlives the sequencer; null: not checked
 };
 
 /// Where the ledger stands when the sequencer takes over.
@@ -58,11 +44,11 @@ struct SequencerStart
   Index last_index = 0; ///< of the last batch, or of the empty entry that opened a term without batches
 };
 
-/// Puts transactions into one order and makes them last: closes batches with a signature transaction, gets each
-/// batch agreed on as one raft entry, stores it with one fsync, and tells who waits.
+/// The order of transactions on a node that is primary and alone: joins the batcher, the replica, the ledger writer and
+/// the commit tracker, each of which has one idea, and repairs them together when one fails.
 ///
-/// `submit` and the queries may be called from any thread. `open_term` and `step` belong to one thread, the sequencer
-/// thread; `run` is a loop around them.
+/// What `Ordering` names may be called from any thread. The rest belongs to one thread, the consensus thread; `run` is
+/// a loop around `step`, which never waits for anything but the disk.
 class Sequencer : public Ordering
 {
 public:
@@ -74,14 +60,16 @@ public:
   Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done) override;
   void when_committed(TxId id, Done done) override;
 
-  /// Becomes primary in a new view, and signs whatever the ledger ends with.
+  /// Becomes primary in a new view, which the first `step` signs, together with what was submitted before it: nothing
+  /// is written until then, so that a start can say first under which secret it writes.
   Result<void> open_term();
 
-  /// Does one batch, if there is anything to do: transactions that wait, or repairing after a disk failure.
+  /// Does what there is to do now, at most one batch: ticks, a batch, the mark, repairing after a failure.
   /// @return true if a batch was committed
   bool step();
 
-  /// Steps until `stop` is called, from any thread. What was submitted before is committed first.
+  /// Steps until `stop` is called, from any thread. What was submitted before is committed first, if anything can be;
+  /// everybody who still waits then is told.
   void run();
   void stop();
 
@@ -94,57 +82,43 @@ public:
   Result<std::optional<Seqno>> signature_covering(Seqno seqno) const override;
   Result<std::string> read(Seqno seqno) const override;
 
-private:
-  struct Waiting;
-  struct Batch;
+  /// What was committed, in order. Any thread may call.
+  Feed& feed()
+  {
+    return feed_;
+  }
 
-  Batch close_batch();
-  void sign(Batch& batch);
-  Result<void> agree(const Batch& batch);
-  Result<void> persist(const Ready& round, const Batch* batch);
-  void finish(Batch& batch);
-  TxStatus status_under_lock(TxId id) const;
-  std::optional<Result<void>> known_outcome(TxId id) const;
-  void settle_barriers();
-  bool wait_for_work();
+private:
+  void finish(const std::shared_ptr<const Batch>& batch);
   void keep_mark(bool now);
-  void fail_all(const std::vector<std::shared_ptr<Waiting>>& waiting, const Error& error);
-  void break_down(Batch batch, const Error& error);
-  Result<void> holds_committed(const ledger::ChunkFiles& chunks, Seqno last) const;
+  void break_down(const Error& error, const std::vector<std::shared_ptr<Waiting>>& lost);
+  void refuse_all(const Error& why, std::vector<std::shared_ptr<Waiting>> lost);
   Result<void> repair();
-  Result<void> elect();
+  void wake();
+  void wait_for_work();
 
   kv::Store& store_;
-  base::FileSystem& files_;
-  const base::Path ledger_directory_;
-  const ledger::LedgerSecrets& secrets_;
-  const Signer signer_;
   base::Clock& clock_;
-  DurableStateFile& durable_file_;
   const SequencerOptions options_;
+  const Signer signer_;
+  CommitTracker tracker_;
+  LedgerWriter ledger_;
+  Batcher batcher_;
+  Replica replica_;
+  Feed feed_;
 
-  // Of the sequencer thread.
-  ledger::MerkleTree tree_;
-  DurableState durable_;
-  RaftLog log_;
-  std::unique_ptr<Engine> engine_;
+  // Of the consensus thread.
+  bool broken_ = true; ///< nothing can be written until a repair has opened a view
   bool signature_due_ = false;
-  bool mark_due_ = false; ///< nothing was committed yet since the term was opened
+  bool progressed_ = false;
+  bool mark_due_ = false; ///< nothing was committed yet since the view was opened
+  Mark committed_mark_;   ///< of the last batch
   std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;
 
-  mutable std::mutex mutex_; ///< guards what follows; taken inside the store's lock, never around it
-  std::condition_variable work_;
-  std::deque<std::shared_ptr<Waiting>> queue_;
-  bool stopping_ = false;
-  std::optional<Error> broken_; ///< why nothing can be written now
-  std::atomic<View> view_{0};   ///< written under mutex_
-  TxId committed_;
-  ViewHistory views_;
-  std::vector<Seqno> signatures_;
-  std::shared_ptr<ledger::ChunkFiles> chunks_;
-  std::vector<std::pair<TxId, Done>> barriers_;
-  bool stopped_ = false; ///< nobody steps any more
-  std::atomic<std::uint64_t> waiting_count_{0};
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> woken_{false};
+  base::Mutex wake_mutex_; ///< only for waiting
+  base::CondVar work_;
 };
 }

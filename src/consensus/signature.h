@@ -1,6 +1,6 @@
 #pragma once
 
-#include "consensus/sequencer.h"
+#include "consensus/signer.h"
 #include "kv/write_set.h"
 
 #include <cstdint>

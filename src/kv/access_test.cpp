@@ -150,7 +150,7 @@ TEST(Access, WhatMayNotBeWrittenIsNotOrdered)
       const auto tx = store.begin(everybody[i]);
       AccessTest::write_unchecked(*tx, row.map, "k");
       bool ordered = false;
-      const auto done = store.commit(*tx, [&](TxId) { ordered = true; });
+      const auto done = store.commit(*tx, [&](Store::Order&) { return ordered = true, Result<void>(); });
       const bool may_write = row.allowed[i].ends_with("w");
       EXPECT_EQ(done.has_value(), may_write);
       EXPECT_EQ(ordered, may_write);

@@ -14,7 +14,7 @@ TEST(Store, RefusesALostUpdate)
     (*tx)->put(map, "counter", std::string(*(*tx)->get(map, "counter")) + "+");
   EXPECT_TRUE(commit(store, one));
   bool called = false;
-  const auto result = store.commit(*two, [&](TxId) { called = true; });
+  const auto result = store.commit(*two, [&](Store::Order&) { return called = true, Result<void>(); });
   EXPECT_TRUE(refused(result));
   EXPECT_FALSE(called);
   EXPECT_EQ(store.head_seqno(), 2U);

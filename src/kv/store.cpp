@@ -14,6 +14,11 @@ std::uint64_t new_lineage()
   static std::atomic<std::uint64_t> last{0};
   return ++last;
 }
+
+void apply_or_end(State& state, const WriteSet& writes, TxId txid) noexcept
+{
+  state.apply(writes, txid);
+}
 }
 
 Store::Store()
@@ -63,7 +68,7 @@ Snapshot Store::start_from(Snapshot snapshot)
   return std::exchange(start_, std::move(snapshot));
 }
 
-Result<TxId> Store::commit(const WriteTransaction& transaction, const std::function<void(TxId)>& ordered)
+Result<TxId> Store::commit(const WriteTransaction& transaction, const std::function<Result<void>(Order&)>& ordered)
 {
   const auto& tx = *transaction.impl_;
   CHECK(!tx.writes.empty(), "the caller commits only what has written something");
@@ -71,62 +76,93 @@ Result<TxId> Store::commit(const WriteTransaction& transaction, const std::funct
   for (const auto& [map, writes] : tx.writes)
     if (!rights(tx.runs_by, map).write)
       return fail(ErrorCode::denied, refusal(tx.runs_by, Access::write, map));
+  Order order(*this);
   const base::LockGuard lock(mutex_);
   if (tx.base->lineage_ != head_.lineage_)
     return fail(ErrorCode::conflict, "the transaction began before the store was set back; run it again");
   if (tx.base->revision_ != head_.revision_)
     if (const auto* const map = tx.changed_in(head_))
       return fail(ErrorCode::conflict, "another transaction has changed what this one read in " + *map);
-  if (reservation_ != 0)
+  if (!reservations_.empty())
     for (const auto& map : filled_maps_)
       if (tx.maps.contains(map))
         return fail(ErrorCode::conflict, "a transaction that comes before this one is still to write in " + map);
-  const TxId txid{view_, ++last_};
   if (ordered)
-    ordered(txid);
-  head_.apply(tx.writes, txid);
+    if (auto placed = ordered(order); !placed)
+      return std::unexpected(placed.error());
+  const TxId txid{view_, ++last_};
+  // The place is taken, and others count on what stands there: running out of memory halfway ends the process.
+  apply_or_end(head_, tx.writes, txid);
   head_seqno_.store(txid.seqno, std::memory_order_release);
   return txid;
+}
+
+// Only `commit` makes an Order, with the lock held.
+TxId Store::Order::next() const
+{
+  return {store_.view_, store_.last_ + 1};
+}
+
+std::pair<TxId, Snapshot> Store::Order::reserve()
+{
+  return store_.reserve_locked(old_);
+}
+
+std::pair<TxId, Snapshot> Store::reserve_locked(Snapshot& old)
+{
+  const Snapshot below = std::make_shared<const State>(head_);
+  const TxId txid{view_, last_ + 1};
+  reservations_.push_back({txid, {}});
+  last_ = txid.seqno;
+  head_seqno_.store(last_, std::memory_order_release);
+  old = start_from(below);
+  return {txid, below};
 }
 
 Snapshot Store::reserve(const std::function<void(TxId)>& ordered)
 {
   Snapshot old;
   const base::LockGuard lock(mutex_);
-  CHECK(reservation_ == 0, "one reservation is open at a time");
-  reservation_ = ++last_;
+  const auto [txid, below] = reserve_locked(old);
   if (ordered)
-    ordered({view_, reservation_});
-  head_seqno_.store(reservation_, std::memory_order_release);
-  auto below = std::make_shared<const State>(head_);
-  old = start_from(below);
+    ordered(txid);
   return below;
 }
 
 Snapshot Store::fill(const Snapshot& below, TxId txid, const WriteSet& writes)
 {
   CHECK(below->seqno() < txid.seqno, "the reservation came after what is below it");
-  auto filled = std::make_shared<State>(*below);
-  filled->apply(writes, txid);
-  const Snapshot result = std::move(filled);
+  const auto filled = std::make_shared<State>(*below);
 
   Snapshot old;
   const base::LockGuard lock(mutex_);
   if (below->lineage_ != head_.lineage_)
-    return result;
-  CHECK(reservation_ == txid.seqno, "what is filled was reserved");
-  reservation_ = 0;
+  {
+    filled->apply(writes, txid);
+    return filled;
+  }
+  CHECK(!reservations_.empty() && reservations_.front().txid == txid, "what is filled was reserved, in this order");
+  for (const auto& [id, earlier] : reservations_.front().missing)
+    filled->apply(*earlier, id);
+  reservations_.pop_front();
+  if (!reservations_.empty())
+  {
+    const auto shared = std::make_shared<const WriteSet>(writes);
+    for (auto& later : reservations_)
+      later.missing.emplace_back(txid, shared);
+  }
   filled_maps_.clear();
   for (const auto& [name, map_writes] : writes)
   {
     const auto* const now = head_.find(name);
-    const auto* const then = below->find(name);
+    const auto* const then = filled->find(name);
     CHECK((now ? now->version : 0) == (then ? then->version : 0), "a later write must not be overwritten");
     filled_maps_.push_back(name);
   }
-  head_.apply(writes, txid);
-  old = start_from(result);
-  return result;
+  filled->apply(writes, txid);
+  apply_or_end(head_, writes, txid);
+  old = start_from(filled);
+  return filled;
 }
 
 Seqno Store::head_seqno() const
@@ -149,7 +185,7 @@ void Store::reset(const Snapshot& state, View view, const std::function<void()>&
   std::swap(head_, head);
   last_ = head_.seqno();
   view_ = view;
-  reservation_ = 0;
+  reservations_.clear();
   head_seqno_.store(last_, std::memory_order_release);
   {
     const base::LockGuard snapshots_lock(snapshots_mutex_);

@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace concordat::kv
@@ -142,6 +144,24 @@ class Store
 public:
   Store();
 
+  /// The end of the order, in the hands of a `commit` that holds the lock.
+  class Order
+  {
+  public:
+    /// The id that the transaction gets.
+    TxId next() const NO_THREAD_SAFETY_ANALYSIS;
+    /// Reserves that seqno for a write set that comes before the transaction, which gets the one after.
+    /// @return its id, and the state below it
+    std::pair<TxId, Snapshot> reserve() NO_THREAD_SAFETY_ANALYSIS;
+
+  private:
+    friend class Store;
+    explicit Order(Store& store) : store_(store) {}
+
+    Store& store_;
+    Snapshot old_; ///< goes after the lock: it may be the last to hold many pages
+  };
+
   /// The state that agreement has been reached on.
   Snapshot committed() const;
   /// @pre state's seqno is not below that of the one before
@@ -154,19 +174,22 @@ public:
   std::unique_ptr<WriteTransaction> begin_fresh(RunBy runs_by = RunBy::application);
 
   /// Checks the transaction against the head, gives it the next seqno in the current view and applies its writes.
-  /// @param ordered called under the lock, right after the id is known: reserve the place in the order here
-  /// @return the id; Error::conflict when something it read has changed; Error::denied when it has written what
+  /// @param ordered called under the lock, before anything has changed: takes the place in the order, and may put a
+  ///                reservation before it. If it fails or throws, nothing has happened but for that reservation.
+  /// @return the id; the error of `ordered`; Error::conflict when something it read has changed; Error::denied when it
+  /// has written what
   ///         whoever runs it may not write, however that came about; nothing is done then
   /// @pre the transaction has written something
-  Result<TxId> commit(const WriteTransaction& transaction, const std::function<void(TxId)>& ordered);
+  Result<TxId> commit(const WriteTransaction& transaction, const std::function<Result<void>(Order&)>& ordered);
 
-  /// Reserves the next seqno for a write set that is not known yet, and returns the state below it. One such
-  /// reservation may be open at a time; transactions may commit meanwhile, but as they come after it in the order,
-  /// those that touch a map that the last reservation wrote get Error::conflict until it is filled.
+  /// Reserves the next seqno for a write set that is not known yet, and returns the state below it. Several may be
+  /// open, and are filled in their order; transactions may commit meanwhile, but as they come after them in the order,
+  /// those that touch a map that the last one filled wrote get Error::conflict until all are filled.
   /// @param ordered called under the lock
   Snapshot reserve(const std::function<void(TxId)>& ordered);
-  /// Fills the reservation: applies `writes` as of `txid` to the head, and to a copy of `below`, which is returned
-  /// and which `begin` starts from now on. If there was a reset in between, only the copy is made.
+  /// Fills the oldest reservation: applies `writes` as of `txid` to the head, and to a copy of `below` (together with
+  /// what earlier ones were filled with since it was taken), which is returned and which `begin` starts from now on. If
+  /// there was a reset in between, only the copy is made.
   /// @pre nobody else has written in the maps of `writes` since the reservation
   Snapshot fill(const Snapshot& below, TxId txid, const WriteSet& writes);
 
@@ -180,6 +203,15 @@ public:
   void reset(const Snapshot& state, View view, const std::function<void()>& while_locked = {});
 
 private:
+  /// A place that is held, and what earlier ones were filled with after the state below it was taken.
+  struct Reservation
+  {
+    TxId txid;
+    std::vector<std::pair<TxId, std::shared_ptr<const WriteSet>>> missing;
+  };
+
+  /// @param old  set to what is to be let go of without locks
+  std::pair<TxId, Snapshot> reserve_locked(Snapshot& old) REQUIRES(mutex_);
   /// Makes `snapshot` what `begin` starts from.
   /// @return the one before, to be let go of without locks: it may be the last to hold many pages
   Snapshot start_from(Snapshot snapshot) EXCLUDES(snapshots_mutex_);
@@ -188,8 +220,8 @@ private:
   State head_ GUARDED_BY(mutex_);
   View view_ GUARDED_BY(mutex_) = 0;                        ///< in which seqnos are given out
   Seqno last_ GUARDED_BY(mutex_) = 0;                       ///< the last seqno given out
-  Seqno reservation_ GUARDED_BY(mutex_) = 0;                ///< 0 if none is open
-  std::vector<std::string> filled_maps_ GUARDED_BY(mutex_); ///< that the last reservation wrote
+  std::deque<Reservation> reservations_ GUARDED_BY(mutex_); ///< that are open, in their order
+  std::vector<std::string> filled_maps_ GUARDED_BY(mutex_); ///< that the last one filled wrote
   std::atomic<Seqno> head_seqno_ = 0;                       ///< last_, for those who do not want to wait
 
   mutable base::Mutex snapshots_mutex_ ACQUIRED_AFTER(mutex_); ///< held for moments only

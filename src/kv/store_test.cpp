@@ -1,7 +1,9 @@
 #include "kv/test_store.h"
 
 #include <atomic>
+#include <stdexcept>
 #include <thread>
+#include <tuple>
 
 namespace concordat::kv
 {
@@ -15,7 +17,8 @@ TEST(Store, SeqnosFollowEachOther)
   {
     const auto tx = store.begin();
     tx->put(map, std::to_string(i), "v");
-    ASSERT_TRUE(store.commit(*tx, [&](TxId txid) { ordered.push_back(txid); }));
+    ASSERT_TRUE(
+        store.commit(*tx, [&](Store::Order& order) { return ordered.push_back(order.next()), Result<void>(); }));
   }
   EXPECT_EQ(ordered, (std::vector<TxId>{{0, 1}, {0, 2}, {0, 3}}));
   EXPECT_EQ(store.head_seqno(), 3U);
@@ -51,6 +54,81 @@ TEST(Store, AReservationIsFilledBelowLaterTransactions)
   EXPECT_EQ(store.committed(), filled);
   EXPECT_EQ(store.reserve({})->seqno(), 3U);
   EXPECT_EQ(store.head_seqno(), 4U);
+}
+
+TEST(Store, SeveralReservationsAreFilledInTheirOrder)
+{
+  Store store;
+  const auto signature = [](const char* text) { return WriteSet{{"signatures", {{"s", text}}}}; };
+  write(store, map, {{"a", "1"}});
+  TxId first;
+  TxId second;
+  const auto below_first = store.reserve([&](TxId txid) { first = txid; });
+  Snapshot below_second;
+  const auto tx = store.begin_fresh();
+  tx->put(map, "c", "1");
+  write(store, map, {{"b", "1"}});
+  ASSERT_EQ(
+      store.commit(
+          *tx,
+          [&](Store::Order& order) -> Result<void>
+          {
+            std::tie(second, below_second) = order.reserve();
+            EXPECT_EQ(order.next(), (TxId{0, 5})) << "the transaction comes after what was reserved before it";
+            return {};
+          }),
+      (TxId{0, 5}));
+  EXPECT_EQ(first, (TxId{0, 2}));
+  EXPECT_EQ(second, (TxId{0, 4}));
+  EXPECT_TRUE(below_second->find(map)->tree.find("b"));
+  EXPECT_FALSE(below_second->find(map)->tree.find("c"));
+
+  EXPECT_FALSE(store.fill(below_first, first, signature("one"))->find(map)->tree.find("b"));
+  const auto reader = store.begin_fresh();
+  EXPECT_EQ(reader->get("signatures", "s"), "one");
+  reader->put(map, "x", "1");
+  EXPECT_TRUE(refused(commit(store, reader))) << "the second is still to write there";
+  const auto filled = store.fill(below_second, second, signature("two"));
+  EXPECT_EQ(filled->find("signatures")->tree.find("s")->value, "two");
+  EXPECT_EQ(filled->find("signatures")->version, 4U);
+  EXPECT_EQ(filled->txid(), second);
+  EXPECT_FALSE(filled->find(map)->tree.find("c"));
+  const auto after = store.begin_fresh();
+  EXPECT_EQ(after->get("signatures", "s"), "two");
+  EXPECT_TRUE(after->has(map, "c"));
+}
+
+TEST(Store, AFillHoldsWhatEarlierOnesWroteInOtherMaps)
+{
+  Store store;
+  const auto below_first = store.reserve({});
+  const auto below_second = store.reserve({});
+  store.fill(below_first, {0, 1}, {{"one", {{"k", "1"}}}});
+  const auto filled = store.fill(below_second, {0, 2}, {{"two", {{"k", "2"}}}});
+  EXPECT_TRUE(filled->find("one"));
+  EXPECT_TRUE(filled->find("two"));
+}
+
+TEST(Store, AnOrderThatFailsOrThrowsTakesNoPlace)
+{
+  Store store;
+  const auto tx = store.begin();
+  tx->put(map, "a", "1");
+  EXPECT_THROW(
+      (void)store.commit(*tx, [](Store::Order&) -> Result<void> { throw std::runtime_error("no memory"); }),
+      std::runtime_error);
+  const auto refused = store.commit(*tx, [](Store::Order&) { return fail(ErrorCode::unavailable, "not now"); });
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+  EXPECT_EQ(store.head_seqno(), 0U);
+  EXPECT_EQ(commit(store, tx), 1U);
+}
+
+TEST(StoreDeathTest, ReservationsAreNotFilledOutOfOrder)
+{
+  Store store;
+  store.reserve({});
+  const auto below = store.reserve({});
+  EXPECT_DEATH(store.fill(below, {0, 2}, {{"signatures", {{"s", "2"}}}}), "in this order");
 }
 
 TEST(Store, FillingConflictsWithWhoReadTheSame)

@@ -94,6 +94,11 @@ Result<void> read_domain_head(Entry& entry)
 }
 }
 
+std::uint64_t encoded_entry_size(std::uint64_t public_maps, std::uint64_t private_maps)
+{
+  return domain_at + domain_head_size + public_maps + private_maps;
+}
+
 EncodedEntry encode_entry(
     const LedgerSecret& secret, TxId txid, std::uint8_t flags, const Digest& claims, std::string_view public_maps,
     std::string_view private_maps)

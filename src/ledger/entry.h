@@ -35,6 +35,9 @@ struct EncodedEntry
   Digest leaf;
 };
 
+/// Bytes of the entry that `encode_entry` makes of maps of these sizes.
+std::uint64_t encoded_entry_size(std::uint64_t public_maps, std::uint64_t private_maps);
+
 /// Makes an entry of type 4 (ledger-format.md §2–5).
 /// @param public_maps, private_maps as `kv::encode` gives them
 EncodedEntry encode_entry(

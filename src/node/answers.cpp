@@ -60,6 +60,8 @@ Response refused(const Error& error)
 {
   if (error.code == ErrorCode::denied)
     return access_denied(error.describe());
+  if (error.code == ErrorCode::invalid) // larger than an entry of the ledger may be: trying again does not help
+    return Response::error(413, "TransactionTooLarge", error.describe());
   return error.code == ErrorCode::limit ? too_many_transactions(error.describe())
                                         : Response::error(503, "TransactionReplicationFailed", error.describe());
 }

@@ -233,6 +233,11 @@ void read_ours(Section ours, Configuration& out)
   handlers.read_size("max_waiting_size", out.handlers.max_waiting_size);
   handlers.read_duration("deadline", out.handlers.deadline);
   handlers.read_size("inline_body_size", out.handlers.inline_body_size);
+  const auto transactions = ours.section("transactions");
+  transactions.read_size("max_size", out.transactions.max_size);
+  transactions.read_size("max_waiting_size", out.transactions.max_waiting_size);
+  transactions.read_count("max_batch_count", out.transactions.max_batch_count);
+  transactions.read_size("max_batch_size", out.transactions.max_batch_size);
 }
 }
 

@@ -58,6 +58,15 @@ struct HandlerConfiguration
   std::uint64_t inline_body_size = 16 << 10;  ///< requests with larger bodies never run on an I/O thread
 };
 
+/// What may wait for agreement beside `max_uncommitted`, and how it is cut into batches; 0: no bound.
+struct TransactionLimits
+{
+  std::uint64_t max_size = std::uint64_t{64} << 20;          ///< bytes of one in the ledger
+  std::uint64_t max_waiting_size = std::uint64_t{256} << 20; ///< bytes of all that wait
+  std::uint64_t max_batch_count = 5'000;                     ///< that one signature ends
+  std::uint64_t max_batch_size = std::uint64_t{16} << 20;
+};
+
 /// The configuration of one node, as its file says, with defaults filled in (governance.md §16). Keys that this
 /// release has no use for are checked and then left aside.
 struct Configuration
@@ -87,6 +96,7 @@ struct Configuration
   base::Path snapshots_directory = "snapshots";
   base::LogFormat log_format = base::LogFormat::text;
   std::uint64_t max_uncommitted = 10'000;
+  TransactionLimits transactions;
   unsigned worker_threads = 0;
   std::uint64_t open_files_kept_back = 0; ///< from connections; 0: as the server thinks fit
 

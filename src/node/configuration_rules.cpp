@@ -223,6 +223,11 @@ const Rule& configuration_rule()
                                           {"deadline", Kind::duration},
                                           {"inline_body_size", Kind::size}}),
                          object(
+                             "transactions", {{"max_size", Kind::size},
+                                              {"max_waiting_size", Kind::size},
+                                              count("max_batch_count", 0, 1'000'000),
+                                              {"max_batch_size", Kind::size}}),
+                         object(
                              "http", {{"handshake_timeout", Kind::duration},
                                       {"request_timeout", Kind::duration},
                                       {"answer_timeout", Kind::duration},

@@ -268,6 +268,18 @@ TEST(Configuration, AcceptsAndIgnoresTheEnclaveSectionOfOlderFiles)
   EXPECT_EQ(refusal(with("enclave", json::object{{"platform", "SNP"}, {"anything", 1}})), "accepted");
 }
 
+TEST(Configuration, ReadsWhatMayWaitForAgreement)
+{
+  const json::object limits{
+      {"max_size", "1MB"}, {"max_waiting_size", "2MB"}, {"max_batch_count", 3}, {"max_batch_size", "4MB"}};
+  const auto parsed = parse_configuration(json::serialize(with("concordat.transactions", limits)));
+  ASSERT_TRUE(parsed) << parsed.error().describe();
+  EXPECT_EQ(parsed->transactions.max_size, std::uint64_t{1} << 20);
+  EXPECT_EQ(parsed->transactions.max_waiting_size, std::uint64_t{2} << 20);
+  EXPECT_EQ(parsed->transactions.max_batch_count, 3U);
+  EXPECT_EQ(parsed->transactions.max_batch_size, std::uint64_t{4} << 20);
+}
+
 TEST(Configuration, ReadsHowLongClientsAreWaitedFor)
 {
   const json::object http{{"handshake_timeout", "1s"},      {"request_timeout", "2s"},

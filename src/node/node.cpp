@@ -110,6 +110,10 @@ void Node::start_sequencer(consensus::SequencerStart start, const std::string& n
   consensus::SequencerOptions options;
   options.chunk_size = configuration_.chunk_size;
   options.max_uncommitted = configuration_.max_uncommitted;
+  options.max_uncommitted_bytes = configuration_.transactions.max_waiting_size;
+  options.max_entry_bytes = configuration_.transactions.max_size;
+  options.max_batch_transactions = configuration_.transactions.max_batch_count;
+  options.max_batch_bytes = configuration_.transactions.max_batch_size;
   sequencer_ = std::make_unique<consensus::Sequencer>(
       store_, files_, configuration_.ledger_directory, *identity_->ledger_secrets, std::move(signer), clock_,
       *sealed_state_, options, std::move(start));

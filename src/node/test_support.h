@@ -65,7 +65,14 @@ public:
       refusals.pop_front();
       return fail(code, "as the test wants it");
     }
-    auto txid = store_.commit(transaction, named);
+    auto txid = store_.commit(
+        transaction,
+        [&](kv::Store::Order& order) -> Result<void>
+        {
+          if (named)
+            named(order.next());
+          return {};
+        });
     if (txid && done)
       waiters.push_back({*txid, std::move(done)});
     return txid;

@@ -1,0 +1,333 @@
+#include "consensus/replica.h"
+
+#include "base/check.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace concordat::consensus
+{
+Replica::Replica(
+    ReplicaOptions options, const base::Clock& clock, DurableStateFile& file, const DurableState& durable,
+    LedgerWriter& ledger, Outbox* outbox, Index last, View last_term, Seqno last_seqno, Events events,
+    Invariants* invariants)
+    : options_(std::move(options)),
+      clock_(clock),
+      file_(file),
+      durable_(durable),
+      ledger_(ledger),
+      outbox_(outbox),
+      events_(std::move(events)),
+      invariants_(invariants),
+      log_(last, last_term),
+      applied_(last),
+      applied_seqno_(last_seqno)
+{
+}
+
+Result<void> Replica::start()
+{
+  CHECK(!engine_, "an engine is ended before another one begins");
+  EngineOptions options;
+  options.id = options_.id;
+  options.voters = options_.voters;
+  options.election_ticks = options_.election_ticks;
+  options.heartbeat_ticks = options_.heartbeat_ticks;
+  options.seed = options_.seed;
+  options.hard_state = {durable_.term, durable_.vote, applied_};
+  options.applied = applied_;
+  auto engine = Engine::create(options, log_);
+  if (!engine)
+    return std::unexpected(engine.error());
+  engine_ = std::move(*engine);
+  next_tick_ = clock_.steady() + options_.tick;
+  return drain();
+}
+
+Result<void> Replica::campaign()
+{
+  if (auto started = engine_->campaign(); !started)
+    return started;
+  return drain();
+}
+
+Result<void> Replica::propose(std::shared_ptr<const Batch> batch)
+{
+  const auto descriptor = batch->descriptor;
+  // Held from here on, so that `abandon` gives it back whatever happens.
+  held_.push_back(std::move(batch));
+  if (auto proposed = engine_->propose(descriptor); !proposed)
+    return std::unexpected(proposed.error());
+  return drain();
+}
+
+Result<void> Replica::receive(std::string_view message, std::span<const std::shared_ptr<const Batch>> batches)
+{
+  const auto summary = Engine::inspect(message);
+  if (!summary)
+    return std::unexpected(summary.error());
+  std::vector<std::shared_ptr<const Batch>> named;
+  for (const auto& entry : summary->entries)
+  {
+    if (!entry.batch)
+      continue;
+    const auto same = [&](const std::shared_ptr<const Batch>& batch) { return batch->descriptor == *entry.batch; };
+    const auto found = std::ranges::find_if(batches, same);
+    if (found != batches.end())
+      named.push_back(*found);
+    else if (log_.term(entry.index) != entry.term)
+      return fail(
+          ErrorCode::not_found, "the message names the batch from " + std::to_string(entry.batch->first) + " to " +
+                                    std::to_string(entry.batch->last) + ", which did not come with it");
+  }
+  // Batches go to the disk only as the engine's round says. Stored before the message is stepped, a late message of a
+  // primary that was deposed would cut what has been acknowledged.
+  const auto before = held_.size();
+  held_.insert(held_.end(), named.begin(), named.end());
+  const auto stepped = engine_->step(message);
+  auto drained = stepped ? drain() : stepped;
+  // What the engine did not take into its log is of no use to anybody.
+  if (engine_ && held_.size() > before)
+    held_.resize(before);
+  return drained;
+}
+
+Result<void> Replica::tick()
+{
+  const auto now = clock_.steady();
+  // After a long pause (a suspended machine) an election time-out's worth is as good as all of them.
+  for (unsigned ticks = 0; now >= next_tick_ && ticks <= options_.election_ticks; ++ticks)
+  {
+    next_tick_ += options_.tick;
+    engine_->tick();
+    if (auto drained = drain(); !drained)
+      return drained;
+  }
+  next_tick_ = std::max(next_tick_, now);
+  return {};
+}
+
+void Replica::read(std::uint64_t token)
+{
+  CHECK(!asked_.contains(token), "a token is not used again before it is answered");
+  asked_.insert(token);
+  // The answer comes in a round of this event or a later one; a refusal is an answer too.
+  if (!engine_ || !engine_->read_index(token) || !drain())
+  {
+    if (asked_.erase(token) != 0 && events_.read)
+      events_.read(token, false);
+  }
+}
+
+Result<void> Replica::seal(const Mark& mark)
+{
+  auto durable = durable_;
+  durable.mark = mark;
+  if (auto saved = file_.save(durable); !saved)
+    return saved;
+  durable_ = durable;
+  return {};
+}
+
+std::vector<std::shared_ptr<const Batch>> Replica::abandon()
+{
+  std::vector<std::shared_ptr<const Batch>> lost;
+  for (auto& [index, batch] : in_flight_)
+    lost.push_back(std::move(batch));
+  lost.insert(lost.end(), held_.begin(), held_.end());
+  in_flight_.clear();
+  held_.clear();
+  engine_.reset();
+  lose_reads();
+  // The log goes on from what is committed, as the ledger does after it is opened anew. A node that is not alone may
+  // have told others that it stores more: it needs what is in the ledger, and gets it by starting again.
+  CHECK(options_.voters.size() == 1 || lost.empty(), "what others count on is not forgotten");
+  log_.reset(applied_, *log_.term(applied_));
+  return lost;
+}
+
+bool Replica::leads() const
+{
+  return engine_ && engine_->leads();
+}
+
+View Replica::term() const
+{
+  return engine_ ? engine_->term() : durable_.term;
+}
+
+std::shared_ptr<const Batch> Replica::batch(const Descriptor& descriptor) const
+{
+  for (const auto& held : held_)
+    if (held->descriptor == descriptor)
+      return held;
+  for (const auto& [index, batch] : in_flight_)
+    if (batch->descriptor == descriptor)
+      return batch;
+  return nullptr;
+}
+
+/// The order of effects of a round. Each step may be the last one before the power fails.
+Result<void> Replica::drain()
+{
+  while (engine_->has_ready())
+  {
+    auto round = engine_->ready();
+    // 1. What depends on nothing in this round: heartbeats, and a primary's entries, which may leave before they are
+    //    stored here, as their being stored here is counted only by step 3.
+    send(round.messages);
+    // 2. Term and vote, then entries: durable before anybody hears of them. A vote that is forgotten could be given
+    //    twice, and two primaries of one view would give the same ids, and nonces, to different transactions.
+    if (auto stored = store(round); !stored)
+      return stored;
+    // 3. What others may count on from now on: "I have voted for you", "I have stored this".
+    send(round.persisted_messages);
+    // 4. What the whole of the nodes has agreed on. It was stored in an earlier round, or in this one.
+    apply(round.committed);
+    answer_reads(round.reads);
+    // 5. The engine counts this node's own part as done only now, and may find that more is committed: a node that is
+    //    alone commits here, after its fsync.
+    auto more = engine_->advance();
+    send(more.messages);
+    apply(more.committed);
+    engine_->applied(applied_);
+  }
+  if (!engine_->leads())
+    lose_reads();
+  if (applied_ > log_.base() + 2 * options_.kept_entries)
+    log_.compact(applied_ - options_.kept_entries);
+  return {};
+}
+
+Result<void> Replica::save_state(const Ready& round)
+{
+  auto durable = durable_;
+  for (const auto& entry : round.entries)
+    if (!entry.batch)
+    {
+      durable.opened_term = entry.term;
+      durable.opened_index = entry.index;
+    }
+  if (round.hard_state)
+  {
+    durable.term = round.hard_state->term;
+    durable.vote = round.hard_state->vote;
+  }
+  if (durable == durable_)
+    return {};
+#ifndef CONCORDAT_FAULT_TERM_FORGOTTEN
+  if (auto saved = file_.save(durable); !saved)
+    return fail("cannot store the state of consensus", saved.error());
+#endif
+  durable_ = durable;
+  return {};
+}
+
+Result<void> Replica::store(const Ready& round)
+{
+  // Before the entries: a ledger that reaches into a term which the sealed state lacks does not start.
+  if (auto saved = save_state(round); !saved)
+    return saved;
+  if (round.entries.empty())
+    return {};
+  // The log may end with entries of a primary that was deposed before they were agreed on: others take their place.
+  if (round.entries.front().index <= log_.last_index())
+    if (auto cut = cut_before(round.entries.front().index); !cut)
+      return cut;
+  bool appended = false;
+  for (const auto& entry : round.entries)
+  {
+    if (!entry.batch)
+      continue;
+    const auto held = std::ranges::find_if(
+        held_, [&](const std::shared_ptr<const Batch>& batch) { return batch->descriptor == *entry.batch; });
+    CHECK(held != held_.end(), "the engine appends what was proposed, or came with its message");
+    if (auto written = ledger_.append(**held); !written)
+      return written;
+    in_flight_[entry.index] = *held;
+    held_.erase(held);
+    appended = true;
+  }
+  // One sync for all batches of the round.
+  if (appended)
+    if (auto synced = ledger_.sync(); !synced)
+      return synced;
+  if (invariants_)
+    for (const auto& entry : round.entries)
+      invariants_->logged(entry, ledger_.last());
+  // Last: the engine reads its log back, and believes it to be on the disk.
+  log_.append(round.entries);
+  return {};
+}
+
+Result<void> Replica::cut_before(Index index)
+{
+  CHECK(index > applied_, "what is committed is never replaced");
+  auto last = applied_seqno_;
+  for (auto at = applied_ + 1; at < index; ++at)
+    if (const auto entry = log_.entry(at); entry.batch)
+      last = entry.batch->last;
+  in_flight_.erase(in_flight_.lower_bound(index), in_flight_.end());
+  if (auto cut = ledger_.truncate(last); !cut)
+    return fail("cannot cut what was not agreed on", cut.error());
+  if (events_.cut)
+    events_.cut(last);
+  return {};
+}
+
+void Replica::apply(const std::vector<LogEntry>& committed)
+{
+  for (const auto& entry : committed)
+  {
+    CHECK(entry.index == applied_ + 1, "entries are committed in order, each once");
+    applied_ = entry.index;
+    if (!entry.batch)
+      continue;
+    auto found = in_flight_.extract(entry.index);
+    CHECK(!found.empty() && found.mapped()->descriptor == *entry.batch, "what is committed was stored");
+    applied_seqno_ = entry.batch->last;
+    if (invariants_)
+      invariants_->committed(entry.index, found.mapped()->signature_txid);
+    events_.committed(found.mapped());
+  }
+  while (!reads_.empty() && reads_.begin()->first <= applied_)
+  {
+    const auto token = reads_.begin()->second;
+    reads_.erase(reads_.begin());
+    if (events_.read)
+      events_.read(token, true);
+  }
+}
+
+void Replica::answer_reads(const std::vector<ReadIndex>& reads)
+{
+  for (const auto& [token, index] : reads)
+    if (asked_.erase(token) != 0)
+      reads_.emplace(index, token);
+  apply({});
+}
+
+void Replica::lose_reads()
+{
+  // Those in `reads_` were confirmed: the index stands, whoever leads now. Without an engine nothing is applied any
+  // more.
+  auto lost = std::exchange(asked_, {});
+  if (!engine_)
+  {
+    for (const auto& [index, token] : reads_)
+      lost.insert(token);
+    reads_.clear();
+  }
+  if (events_.read)
+    for (const auto token : lost)
+      events_.read(token, false);
+}
+
+void Replica::send(std::vector<Message>& messages)
+{
+  CHECK(messages.empty() || outbox_, "a node that is alone has nobody to write to");
+  for (auto& message : messages)
+    outbox_->send(std::move(message));
+  messages.clear();
+}
+}

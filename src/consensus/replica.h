@@ -1,0 +1,138 @@
+#pragma once
+
+#include "base/clock.h"
+#include "consensus/batch.h"
+#include "consensus/durable_state.h"
+#include "consensus/engine.h"
+#include "consensus/invariants.h"
+#include "consensus/ledger_writer.h"
+#include "consensus/raft_log.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace concordat::consensus
+{
+/// Where messages to other nodes leave.
+class Outbox
+{
+public:
+  virtual ~Outbox() = default;
+  /// Queues a message; it may get lost. The batches of its entries travel beside it: see `Replica::batch`.
+  virtual void send(Message message) = 0;
+};
+
+struct ReplicaOptions
+{
+  EngineId id = 1;
+  std::vector<EngineId> voters = {1};
+  unsigned election_ticks = 10;
+  unsigned heartbeat_ticks = 1;
+  std::chrono::milliseconds tick{100};
+  std::uint64_t seed = 0;     ///< of the election time-outs; 0 takes them from the operating system
+  Index kept_entries = 1'000; ///< descriptors of committed batches that stay in memory, for who lags a little
+};
+
+/// One node's part in the agreement: drives the engine by events, keeps its log, and holds the batches that are in
+/// flight. Each event is followed by rounds, until the engine has nothing left to do; their order of effects is what
+/// the safety of all else rests on, see README.md.
+///
+/// Belongs to the consensus thread. After an error the engine is in the middle of a round and must not be used:
+/// `abandon` ends it, and `start` begins anew from what is committed.
+class Replica
+{
+public:
+  /// Called within the event that caused it.
+  struct Events
+  {
+    /// A batch is agreed on and durable here; in the order of the log, each once.
+    std::function<void(const std::shared_ptr<const Batch>&)> committed;
+    /// The log was cut behind `last`: what another primary has agreed on takes its place.
+    std::function<void(Seqno last)> cut = {};
+    /// The read round `token` is answered: everything committed before it was asked for is applied here, or (fresh is
+    /// false) nobody knows, as this node leads no longer.
+    std::function<void(std::uint64_t token, bool fresh)> read = {};
+  };
+
+  /// @param last  index and term of the last entry of the log, all of which is committed
+  Replica(
+      ReplicaOptions options, const base::Clock& clock, DurableStateFile& file, const DurableState& durable,
+      LedgerWriter& ledger, Outbox* outbox, Index last, View last_term, Seqno last_seqno, Events events,
+      Invariants* invariants);
+
+  /// Takes part from now on, as follower. @pre the ledger ends with what is committed
+  Result<void> start();
+  /// Wants to lead now, without waiting for the time-out. Alone, it leads when this returns.
+  Result<void> campaign();
+  /// Puts a batch that follows the last one into the log; several may be in flight. @pre leads()
+  Result<void> propose(std::shared_ptr<const Batch> batch);
+  /// A message of another node, with the batches that it names and this node lacks.
+  /// Error::not_found when one is missing. After this and Error::invalid or ::corrupt for the message itself, nothing
+  /// has changed; other errors are of the disk.
+  Result<void> receive(std::string_view message, std::span<const std::shared_ptr<const Batch>> batches);
+  /// Lets the time go on, by as many ticks as have passed since.
+  Result<void> tick();
+  /// Asks whether this node still leads; answered by Events::read, in any case, once. @pre token is not outstanding
+  void read(std::uint64_t token);
+
+  /// Seals how far was committed. Lags, and nothing depends on when.
+  Result<void> seal(const Mark& mark);
+
+  /// Ends the engine. @return the batches that were in flight, whose fate is not known
+  std::vector<std::shared_ptr<const Batch>> abandon();
+
+  bool runs() const
+  {
+    return engine_ != nullptr;
+  }
+  bool leads() const;
+  View term() const;
+  /// The oldest entry whose descriptor is in memory.
+  Index first_index() const
+  {
+    return log_.first_index();
+  }
+  const DurableState& durable() const
+  {
+    return durable_;
+  }
+  /// A batch that is in flight here, to be sent beside a message; null if there is none: then it lies in the ledger.
+  std::shared_ptr<const Batch> batch(const Descriptor& descriptor) const;
+
+private:
+  Result<void> drain();
+  Result<void> store(const Ready& round);
+  Result<void> save_state(const Ready& round);
+  Result<void> cut_before(Index index);
+  void apply(const std::vector<LogEntry>& committed);
+  void answer_reads(const std::vector<ReadIndex>& reads);
+  void lose_reads();
+  void send(std::vector<Message>& messages);
+
+  const ReplicaOptions options_;
+  const base::Clock& clock_;
+  DurableStateFile& file_;
+  DurableState durable_;
+  LedgerWriter& ledger_;
+  Outbox* const outbox_; ///< null for a node that is alone
+  const Events events_;
+  Invariants* const invariants_;
+
+  RaftLog log_;
+  Index applied_; ///< committed, and told to Events
+  Seqno applied_seqno_;
+  std::unique_ptr<Engine> engine_;
+  std::chrono::steady_clock::time_point next_tick_;
+  std::vector<std::shared_ptr<const Batch>> held_;          ///< proposed or received, and not in the log yet
+  std::map<Index, std::shared_ptr<const Batch>> in_flight_; ///< in the log, and not committed yet
+  std::set<std::uint64_t> asked_;                           ///< read rounds without an answer
+  std::multimap<Index, std::uint64_t> reads_;               ///< read rounds that wait for an index to be applied
+};
+}

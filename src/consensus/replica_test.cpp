@@ -1,0 +1,408 @@
+#include "consensus/replica.h"
+
+#include "base/simulated_files.h"
+#include "ledger/entry.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace concordat::consensus
+{
+namespace
+{
+using namespace std::chrono_literals;
+
+class ManualClock : public base::Clock
+{
+public:
+  std::chrono::system_clock::time_point now() const override
+  {
+    return {};
+  }
+  std::chrono::steady_clock::time_point steady() const override
+  {
+    return std::chrono::steady_clock::time_point(passed);
+  }
+  std::chrono::milliseconds passed{1000};
+};
+
+const ledger::LedgerSecrets& secrets()
+{
+  static const ledger::LedgerSecrets made(ledger::LedgerSecret::generate());
+  return made;
+}
+
+/// One node: replica, ledger on a disk of its own, and what has left it.
+struct Node : DurableStateFile, Outbox
+{
+  Node(EngineId id, std::vector<EngineId> voters, const base::Clock& clock) : files(id)
+  {
+    auto opened = ledger::ChunkFiles::open(files, "ledger", secrets());
+    EXPECT_TRUE(opened);
+    chunks = std::move(*opened);
+    ledger.emplace(files, "ledger", secrets(), chunks, &invariants);
+    invariants.started({});
+    ReplicaOptions options;
+    options.id = id;
+    options.voters = std::move(voters);
+    options.seed = id;
+    replica.emplace(
+        options, clock, *this, saved, *ledger, this, 0, 0, 0,
+        Replica::Events{
+            .committed = [this](const std::shared_ptr<const Batch>& batch)
+            { committed.push_back(batch->signature_txid); },
+            .cut = [this](Seqno last) { cuts.push_back(last); },
+            .read = [this](std::uint64_t token, bool fresh) { reads.emplace_back(token, fresh); }},
+        &invariants);
+    EXPECT_TRUE(replica->start());
+  }
+
+  Result<void> save(const DurableState& state) override
+  {
+    if (save_fails)
+      return fail(ErrorCode::no_space, "no room");
+    saved = state;
+    return {};
+  }
+
+  void send(Message message) override
+  {
+    // What others may count on must be sealed before: term, vote, and the ledger.
+    EXPECT_GE(saved.term, Engine::inspect(message.bytes)->term - (replica->leads() ? 0 : 1));
+    sent.push_back(std::move(message));
+  }
+
+  base::SimulatedFileSystem files;
+  std::shared_ptr<ledger::ChunkFiles> chunks;
+  DurableState saved;
+  bool save_fails = false;
+  Invariants invariants;
+  std::optional<LedgerWriter> ledger;
+  std::optional<Replica> replica;
+  std::deque<Message> sent;
+  std::vector<TxId> committed;
+  std::vector<Seqno> cuts;
+  std::vector<std::pair<std::uint64_t, bool>> reads;
+};
+
+/// A batch of `count` entries, written in `view` behind `last`.
+std::shared_ptr<const Batch> make_batch(View view, Seqno last, int count = 2)
+{
+  std::string bytes;
+  Descriptor descriptor{last + 1, last + static_cast<Seqno>(count), 0, {}};
+  for (auto seqno = descriptor.first; seqno <= descriptor.last; ++seqno)
+  {
+    const auto entry = ledger::encode_entry(secrets().at(seqno), {view, seqno}, 0, {}, {}, "");
+    bytes += entry.bytes;
+    descriptor.digest = entry.leaf;
+  }
+  descriptor.length = bytes.size();
+  auto batch = Batch::received(descriptor, bytes);
+  EXPECT_TRUE(batch) << batch.error().describe();
+  return *batch;
+}
+
+struct AloneTest : testing::Test
+{
+  ManualClock clock;
+  Node node{1, {1}, clock};
+};
+
+/// Three nodes; messages travel when `deliver` is called, between those that are not cut off.
+struct ThreeTest : testing::Test
+{
+  void SetUp() override
+  {
+    for (EngineId id = 1; id <= 3; ++id)
+      nodes.push_back(std::make_unique<Node>(id, std::vector<EngineId>{1, 2, 3}, clock));
+    lead(1);
+    ASSERT_TRUE(node(1).replica->leads());
+  }
+
+  Node& node(EngineId id)
+  {
+    return *nodes[id - 1];
+  }
+
+  void lead(EngineId id)
+  {
+    for (int i = 0; i < 100 && !node(id).replica->leads(); ++i)
+    {
+      ASSERT_TRUE(node(id).replica->campaign());
+      deliver();
+      pass(1);
+    }
+  }
+
+  void pass(int ticks)
+  {
+    for (int i = 0; i < ticks; ++i)
+    {
+      clock.passed += 100ms;
+      for (auto& one : nodes)
+        ASSERT_TRUE(one->replica->tick());
+      deliver();
+    }
+  }
+
+  void deliver()
+  {
+    for (bool any = true; any;)
+    {
+      any = false;
+      for (EngineId id = 1; id <= 3; ++id)
+        while (!node(id).sent.empty())
+        {
+          any = true;
+          const auto message = std::move(node(id).sent.front());
+          node(id).sent.pop_front();
+          if (!cut_off.contains(id) && !cut_off.contains(message.to))
+            hand_over(message);
+        }
+    }
+  }
+
+  void hand_over(const Message& message)
+  {
+    std::vector<std::shared_ptr<const Batch>> beside;
+    for (const auto& entry : message.entries)
+      if (entry.batch)
+        beside.push_back(known.at(entry.batch->digest));
+    const auto received = node(message.to).replica->receive(message.bytes, beside);
+    EXPECT_TRUE(received) << received.error().describe();
+  }
+
+  Result<void> propose(EngineId id, const std::shared_ptr<const Batch>& batch)
+  {
+    known[batch->descriptor.digest] = batch;
+    return node(id).replica->propose(batch);
+  }
+
+  ManualClock clock;
+  std::vector<std::unique_ptr<Node>> nodes;
+  std::set<EngineId> cut_off;
+  std::map<Digest, std::shared_ptr<const Batch>> known;
+};
+}
+
+TEST_F(AloneTest, LeadsWhenItWantsToAndCommitsWhatItHasStored)
+{
+  ASSERT_TRUE(node.replica->campaign());
+  EXPECT_TRUE(node.replica->leads());
+  EXPECT_EQ(node.replica->term(), 2U);
+  EXPECT_EQ(node.saved.opened_term, 2U) << "sealed before anything is written in it";
+  ASSERT_TRUE(node.replica->propose(make_batch(2, 0)));
+  ASSERT_TRUE(node.replica->propose(make_batch(2, 2)));
+  EXPECT_EQ(node.committed, (std::vector<TxId>{{2, 2}, {2, 4}}));
+  EXPECT_EQ(node.chunks->last(), 4U);
+  node.files.crash();
+  EXPECT_EQ(ledger::ChunkFiles::open(node.files, "ledger", secrets()).value()->last(), 4U);
+}
+
+TEST_F(AloneTest, OpensNoTermThatItCannotSeal)
+{
+  node.save_fails = true;
+  EXPECT_FALSE(node.replica->campaign());
+  EXPECT_TRUE(node.replica->abandon().empty());
+  node.save_fails = false;
+  ASSERT_TRUE(node.replica->start());
+  ASSERT_TRUE(node.replica->campaign());
+  EXPECT_EQ(node.replica->term(), 2U);
+}
+
+TEST_F(AloneTest, GivesBackWhatWasInFlightWhenTheDiskFails)
+{
+  ASSERT_TRUE(node.replica->campaign());
+  ASSERT_TRUE(node.replica->propose(make_batch(2, 0)));
+  node.files.fail_next(base::DiskFault::sync_error);
+  const auto batch = make_batch(2, 2);
+  EXPECT_FALSE(node.replica->propose(batch));
+  EXPECT_EQ(node.replica->abandon(), std::vector{batch});
+  EXPECT_EQ(node.committed.size(), 1U);
+  EXPECT_FALSE(node.replica->runs());
+  const auto last = ledger::parse_entry(make_batch(2, 0)->entries().back())->leaf();
+  ASSERT_TRUE(node.ledger->reopen(2, &last));
+  node.invariants.cut(2);
+  ASSERT_TRUE(node.replica->start());
+  ASSERT_TRUE(node.replica->campaign());
+  EXPECT_EQ(node.replica->term(), 3U);
+  ASSERT_TRUE(node.replica->propose(make_batch(3, 2)));
+  EXPECT_EQ(node.committed.back(), (TxId{3, 4}));
+}
+
+TEST_F(AloneTest, AnswersEveryReadOnce)
+{
+  node.replica->read(1);
+  EXPECT_EQ(node.reads, (std::vector<std::pair<std::uint64_t, bool>>{{1, false}})) << "it does not lead yet";
+  ASSERT_TRUE(node.replica->campaign());
+  node.replica->read(2);
+  EXPECT_EQ(node.reads.back(), (std::pair<std::uint64_t, bool>{2, true}));
+  (void)node.replica->abandon();
+  node.replica->read(3);
+  EXPECT_EQ(node.reads.back(), (std::pair<std::uint64_t, bool>{3, false}));
+  EXPECT_EQ(node.reads.size(), 3U);
+}
+
+TEST_F(AloneTest, ForgetsOldDescriptorsAndKeepsSome)
+{
+  ASSERT_TRUE(node.replica->campaign());
+  for (Seqno last = 0; last < 2 * 2500; last += 2)
+    ASSERT_TRUE(node.replica->propose(make_batch(2, last)));
+  EXPECT_EQ(node.committed.size(), 2500U);
+  EXPECT_GT(node.replica->first_index(), 500U);
+  EXPECT_LE(node.replica->first_index(), 1501U);
+  EXPECT_EQ(node.replica->batch(make_batch(2, 0)->descriptor), nullptr);
+}
+
+TEST_F(ThreeTest, AllStoreWhatIsAgreedOn)
+{
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  EXPECT_TRUE(node(1).committed.empty()) << "one of three is no majority";
+  EXPECT_NE(node(1).replica->batch(make_batch(2, 0)->descriptor), nullptr) << "it is in flight";
+  ASSERT_TRUE(propose(1, make_batch(2, 2)));
+  deliver();
+  pass(2);
+  for (EngineId id = 1; id <= 3; ++id)
+  {
+    EXPECT_EQ(node(id).committed, (std::vector<TxId>{{2, 2}, {2, 4}})) << id;
+    EXPECT_EQ(node(id).chunks->read(3).value(), known.at(make_batch(2, 2)->descriptor.digest)->entries()[0]) << id;
+  }
+}
+
+TEST_F(ThreeTest, ABackupThatCouldNotStoreSaysNothing)
+{
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  auto& backup = node(2);
+  const auto message = std::ranges::find_if(node(1).sent, [](const Message& one) { return one.to == 2; });
+  ASSERT_NE(message, node(1).sent.end());
+  backup.files.fail_next(base::DiskFault::sync_error);
+  const std::vector beside{known.begin()->second};
+  EXPECT_FALSE(backup.replica->receive(message->bytes, beside));
+  EXPECT_TRUE(backup.sent.empty()) << "nobody may count on what is not on the disk";
+}
+
+TEST_F(ThreeTest, AVoteThatCannotBeSealedIsNotGiven)
+{
+  node(2).save_fails = true;
+  cut_off.insert(1);
+  node(1).sent.clear();
+  clock.passed += 5s;
+  ASSERT_TRUE(node(3).replica->campaign());
+  std::vector<Message> left;
+  for (int round = 0; round < 3; ++round)
+  {
+    auto out = std::exchange(node(3).sent, {});
+    for (auto& message : out)
+      if (message.to == 2)
+      {
+        (void)(node(2).replica->runs() && node(2).replica->receive(message.bytes, {}));
+        if (node(2).replica->runs() && !node(2).replica->leads() && node(2).saved.vote == 3)
+          ADD_FAILURE() << "sealed although the disk is full";
+      }
+    for (auto& answer : std::exchange(node(2).sent, {}))
+      if (answer.to == 3)
+      {
+        ASSERT_TRUE(node(3).replica->receive(answer.bytes, {}));
+      }
+  }
+  EXPECT_FALSE(node(3).replica->leads());
+}
+
+TEST_F(ThreeTest, WhatADeposedPrimaryWroteAloneIsCutAndReplaced)
+{
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  deliver();
+  pass(1);
+  cut_off.insert(1);
+  ASSERT_TRUE(propose(1, make_batch(2, 2, 5)));
+  deliver();
+  EXPECT_EQ(node(1).chunks->last(), 7U) << "stored, and agreed on by nobody else";
+  for (int i = 0; i < 50 && !node(2).replica->leads() && !node(3).replica->leads(); ++i)
+    pass(1);
+  const EngineId next = node(2).replica->leads() ? 2 : 3;
+  const auto view = node(next).replica->term();
+  ASSERT_GT(view, 2U);
+  ASSERT_TRUE(propose(next, make_batch(view, 2)));
+  deliver();
+  EXPECT_EQ(node(next).committed.back(), (TxId{view, 4}));
+  cut_off.clear();
+  pass(5);
+  EXPECT_EQ(node(1).cuts, std::vector<Seqno>{2});
+  EXPECT_EQ(node(1).committed, (std::vector<TxId>{{2, 2}, {view, 4}}));
+  EXPECT_EQ(node(1).chunks->last(), 4U);
+  EXPECT_EQ(node(1).chunks->read(3).value(), node(next).chunks->read(3).value());
+}
+
+TEST_F(ThreeTest, AMessageWithoutItsBatchChangesNothing)
+{
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  const auto message = std::ranges::find_if(node(1).sent, [](const Message& one) { return one.to == 2; });
+  ASSERT_NE(message, node(1).sent.end());
+  const auto refused = node(2).replica->receive(message->bytes, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::not_found);
+  EXPECT_EQ(node(2).chunks->last(), 0U);
+  deliver();
+  pass(1);
+  EXPECT_EQ(node(2).committed, (std::vector<TxId>{{2, 2}})) << "and it is taken with it";
+}
+
+TEST_F(ThreeTest, ALateMessageOfADeposedPrimaryStoresNothing)
+{
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  const auto late = *std::ranges::find_if(node(1).sent, [](const Message& one) { return one.to == 3; });
+  cut_off.insert(1);
+  node(1).sent.clear();
+  for (int i = 0; i < 50 && !node(2).replica->leads() && !node(3).replica->leads(); ++i)
+    pass(1);
+  const EngineId next = node(2).replica->leads() ? 2 : 3;
+  const auto view = node(next).replica->term();
+  ASSERT_TRUE(propose(next, make_batch(view, 0, 3)));
+  deliver();
+  pass(1);
+  ASSERT_EQ(node(3).committed, (std::vector<TxId>{{view, 3}}));
+  const std::vector beside{known.at(make_batch(2, 0)->descriptor.digest)};
+  EXPECT_TRUE(node(3).replica->receive(late.bytes, beside));
+  EXPECT_EQ(node(3).chunks->last(), 3U);
+  EXPECT_EQ(node(3).replica->batch(beside[0]->descriptor), nullptr) << "and it is held no longer";
+}
+
+TEST_F(ThreeTest, AReadIsFreshOnceAMajorityHasAnswered)
+{
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  deliver();
+  node(1).replica->read(7);
+  EXPECT_TRUE(node(1).reads.empty());
+  deliver();
+  EXPECT_EQ(node(1).reads, (std::vector<std::pair<std::uint64_t, bool>>{{7, true}}));
+  node(2).replica->read(8);
+  EXPECT_EQ(node(2).reads, (std::vector<std::pair<std::uint64_t, bool>>{{8, false}})) << "it does not lead";
+}
+
+TEST_F(ThreeTest, AReadOfADeposedPrimaryIsNotFresh)
+{
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  deliver();
+  cut_off.insert(1);
+  node(1).replica->read(7);
+  pass(50);
+  EXPECT_FALSE(node(1).replica->leads());
+  EXPECT_EQ(node(1).reads, (std::vector<std::pair<std::uint64_t, bool>>{{7, false}}));
+}
+
+TEST_F(ThreeTest, ATimeOutElectsAnotherPrimary)
+{
+  cut_off.insert(1);
+  pass(60);
+  EXPECT_TRUE(node(2).replica->leads() != node(3).replica->leads());
+}
+
+TEST_F(ThreeTest, GarbageIsRefusedAndHarmsNothing)
+{
+  EXPECT_EQ(node(2).replica->receive("garbage", {}).error().code, ErrorCode::invalid);
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  deliver();
+  EXPECT_EQ(node(1).committed.size(), 1U);
+}
+}
