@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -239,7 +240,7 @@ def numbered(path, count, value="V"):
 def private_bytes_of(node):
     """How much was stored in private tables: a part that is applied twice shows."""
     done = run_tool("ledger", "show", node.ledger)
-    return sum(int(line.split()[1]) for line in done.stdout.splitlines() if line.endswith("bytes encrypted"))
+    return sum(int(size) for size in re.findall(r"(\d+) bytes encrypted", done.stdout))
 
 
 def test_a_submission_whose_connection_breaks_again_and_again_is_never_doubled(make_node, tmp_path):

@@ -217,8 +217,8 @@ def test_half_sent_requests_take_little_and_give_it_back(make_node, is_sanitized
             with contextlib.suppress(OSError):
                 stream.sendall(b"GET /" + b"a" * ((2 << 20) - 100))
         insist_served(node)
-        if not is_sanitized:
-            assert memory_of(node) < before + (48 << 20)
+        if not is_sanitized:  # what was freed at full speed goes back to the system a moment later
+            wait_for(lambda: memory_of(node) < before + (48 << 20), "what is beyond the room to be given up", seconds=5)
     wait_for(lambda: active(node) <= 1, "they to be gone")
     if not is_sanitized:
         wait_for(lambda: memory_of(node) < before + (8 << 20), "the memory to be given back", seconds=20)
