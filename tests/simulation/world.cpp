@@ -205,7 +205,7 @@ std::optional<std::string> World::found_service()
 {
   if (founded_)
     return std::nullopt;
-  const auto transaction = store_->begin_fresh();
+  const auto transaction = store_->begin_fresh(kv::RunBy::node);
   const auto id = identity_.node_id();
   transaction->put(node::tables::node_info, id, R"({"status":"Trusted"})");
   transaction->put(node::tables::node_certificates, id, node_certificate_);
