@@ -26,9 +26,9 @@ enum class GroupStatus
 struct Verdict
 {
   GroupStatus status = GroupStatus::not_enough_data;
-  bool majority = false;                  ///< more votes equal the voter's, his own counted, than differ
+  bool majority = false;                  ///< more votes equal the voter's, their own counted, than differ
   std::uint64_t unique_values = 0;        ///< distinct values among all votes
-  std::uint64_t members_in_agreement = 0; ///< votes equal to the voter's, his own counted
+  std::uint64_t members_in_agreement = 0; ///< votes equal to the voter's, their own counted
   std::uint64_t total_votes = 0;
 };
 

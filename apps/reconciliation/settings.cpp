@@ -53,7 +53,7 @@ std::optional<std::string> read_value(const json::value& value, std::string& int
   return std::nullopt;
 }
 
-/// What an operator can name in his file.
+/// What an operator can name in their file.
 template <typename Visit> void each_configurable(Settings& settings, Visit&& visit)
 {
   visit("text_rule", settings.text_rule);

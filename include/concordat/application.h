@@ -35,7 +35,7 @@ struct Caller
   boost::json::value data; ///< member_data or user_data, null if there is none
 };
 
-/// A member or a user as the service knows him.
+/// A member or a user as the service knows them.
 struct Party
 {
   std::string certificate_pem;
@@ -155,7 +155,7 @@ public:
     return {};
   }
   /// Looks at the service that the node has come back to.
-  /// @return warnings for the operator, such as what his configuration says without effect
+  /// @return warnings for the operator, such as what their configuration says without effect
   virtual std::vector<std::string> look_at_service(ReadTransaction&) const
   {
     return {};

@@ -21,7 +21,7 @@
 // A mutex: the order in which several are taken (clang checks it with -Wthread-safety-beta alone).
 #define ACQUIRED_AFTER(...) CONCORDAT_THREAD_ANNOTATION(acquired_after(__VA_ARGS__))
 #define ACQUIRED_BEFORE(...) CONCORDAT_THREAD_ANNOTATION(acquired_before(__VA_ARGS__))
-// A function (or lambda, after its parameters): held by the caller, or not to be held by him because it is taken
+// A function (or lambda, after its parameters): held by the caller, or not to be held by them because it is taken
 // inside.
 #define REQUIRES(...) CONCORDAT_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
 #define REQUIRES_SHARED(...) CONCORDAT_THREAD_ANNOTATION(requires_shared_capability(__VA_ARGS__))

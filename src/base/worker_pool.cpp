@@ -58,7 +58,7 @@ bool WorkerPool::fits(std::uint64_t bytes) const
 /// @return false, with nothing taken out, if its owner would then be the one who has most
 bool WorkerPool::make_room(const Job& job, std::vector<Job>& crowded)
 {
-  // What an owner has is his part of the two bounds, of that which he uses more.
+  // What an owner has is their part of the two bounds, of that which they use more.
   const auto part = [&](std::uint64_t jobs, std::uint64_t bytes)
   {
     return std::max(

@@ -195,7 +195,7 @@ TEST(WorkerPool, WhoHasMostMakesRoomForOthers)
   EXPECT_EQ(diary.now(), (std::vector<std::string>{"a4 crowded"})) << "the last of who has most";
   ASSERT_TRUE(pool.submit(diary.job("b", "b2")));
   EXPECT_EQ(diary.now(), (std::vector<std::string>{"a4 crowded", "a3 crowded"}));
-  EXPECT_FALSE(pool.submit(diary.job("b", "b3"))) << "he would have most then";
+  EXPECT_FALSE(pool.submit(diary.job("b", "b3"))) << "they would have most then";
   EXPECT_FALSE(pool.submit(diary.job("a", "a5")));
   EXPECT_EQ(pool.waiting(), 4U);
   obstacle.go();

@@ -81,7 +81,7 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
 {
   const auto seqno = batch->signature_txid.seqno;
 #ifndef CONCORDAT_FAULT_ANSWER_BEFORE_PUBLISHED
-  // First: whoever is answered reads his own write, as does whoever hears of the answer.
+  // First: whoever is answered reads their own write, as does whoever hears of the answer.
   store_.set_committed(batch->state);
   if (options_.invariants)
     options_.invariants->published(batch->state->txid());
@@ -91,7 +91,7 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   batcher_.committed(seqno);
   ledger_.commit(seqno);
   committed_mark_ = {batch->signature_txid, batch->root};
-  // Before the answers, so that whoever is answered finds room for his next transaction.
+  // Before the answers, so that whoever is answered finds room for their next transaction.
   batcher_.settled(batch->transactions);
   tracker_.committed(*batch);
 #ifdef CONCORDAT_FAULT_ANSWER_BEFORE_PUBLISHED

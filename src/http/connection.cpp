@@ -211,7 +211,7 @@ void Connection::begin_session()
   }
 }
 
-/// Somebody who has left out the `s` of `https://` is told so in the language that he speaks.
+/// Somebody who has left out the `s` of `https://` is told so in the language that they speak.
 void Connection::answer_in_plain_text()
 {
   constexpr std::string_view text =

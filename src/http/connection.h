@@ -23,10 +23,10 @@ namespace concordat::http
 {
 class Worker;
 
-/// One client: handshake, then requests one after the other, then a close that lets him read the last answer.
+/// One client: handshake, then requests one after the other, then a close that lets them read the last answer.
 ///
 /// Lives on its worker's thread. What it holds is bounded: while a request is being handled or an answer is waiting to
-/// be sent, nothing is received, so a client that floods or does not read only fills the buffers of his own kernel.
+/// be sent, nothing is received, so a client that floods or does not read only fills the buffers of their own kernel.
 /// Whatever it waits for from the client has a time of its own that no byte prolongs (`check_time`), and a place in a
 /// room that is bounded over all connections.
 class Connection : public std::enable_shared_from_this<Connection>
@@ -102,7 +102,7 @@ private:
   TlsStream tls_;
   RequestParser parser_;
   std::shared_ptr<Session> session_;
-  std::uint64_t group_; ///< in waiting rooms: the address, or the caller if he is known
+  std::uint64_t group_; ///< in waiting rooms: the address, or the caller if they are known
   bool known_ = false;
   std::optional<WaitingRoom::Place> place_; ///< of what is waited for now, if it costs something
 

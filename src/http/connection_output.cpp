@@ -19,7 +19,7 @@ namespace
 {
 /// An answer up to this size is written in one go with its head; a larger one in pieces of it.
 constexpr std::size_t piece_size = 64 << 10;
-/// How long, and beyond the largest body how much, a refused client may go on sending while he reads the refusal.
+/// How long, and beyond the largest body how much, a refused client may go on sending while they read the refusal.
 constexpr auto linger_time = std::chrono::seconds(5);
 constexpr std::uint64_t linger_size = 16 << 20;
 }
@@ -166,7 +166,7 @@ void Connection::wait_until_writable()
 }
 
 /// Closing at once would make the kernel reset the connection when the client still sends, and the reset would take
-/// from him the answer that he has not read yet (RFC 9112 §9.6).
+/// from them the answer that they have not read yet (RFC 9112 §9.6).
 void Connection::begin_lingering()
 {
   std::string().swap(pending_);

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-// What a client may cost while he is waited for: time, and memory.
+// What a client may cost while they are waited for: time, and memory.
 
 namespace concordat::http
 {

@@ -90,7 +90,7 @@ SessionSlot::Admission SessionSlot::admit(bool known, std::uint64_t caller)
   auto& counts = interface_->counts_;
   if (known)
   {
-    // No caller may have more of the share than he leaves free, so that whoever comes next finds something.
+    // No caller may have more of the share than they leave free, so that whoever comes next finds something.
     const auto left = limits.max_known_sessions - std::min(counts.known, limits.max_known_sessions);
     auto& own = interface_->known_by_caller_[caller];
     if (own < left)

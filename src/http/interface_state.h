@@ -75,7 +75,7 @@ public:
     refused, ///< above the hard cap
   };
   /// After the handshake: makes a session of the connection.
-  /// @param known   a caller with a share of his own
+  /// @param known   a caller with a share of their own
   /// @param caller  tells known callers apart
   Admission admit(bool known, std::uint64_t caller);
 

@@ -42,7 +42,7 @@ struct Limits
   std::uint64_t request_timeout_ms = 60'000;
   /// From the first byte of an answer to the last one: so long may it hold what it is made from.
   std::uint64_t answer_timeout_ms = 30 * 60'000;
-  /// Bytes a second that a client must take while an answer waits for him, in each period of this length.
+  /// Bytes a second that a client must take while an answer waits for them, in each period of this length.
   std::uint64_t min_answer_rate = 16 << 10;
   std::uint64_t answer_rate_period_ms = 10'000;
 };

@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-// Crowds: whoever takes all there is of something takes it from himself, and known callers have a share of their own.
+// Crowds: whoever takes all there is of something takes it from themselves, and known callers have a share of their
+// own.
 
 namespace concordat::http::test
 {
@@ -160,7 +161,7 @@ TEST_F(ServerShare, StrangersHalfSentRequestsTakeNothingFromKnownCallers)
   for (unsigned i = 0; i < 30; ++i)
   {
     PeerOptions somewhere;
-    somewhere.from = INADDR_LOOPBACK + 1 + i; // each has less than he
+    somewhere.from = INADDR_LOOPBACK + 1 + i; // each has less than they
     held.push_back(std::make_unique<Peer>(server.address(), somewhere));
     ASSERT_TRUE(held.back()->send("GET /" + std::string(100'000, 'y')));
   }

@@ -237,7 +237,7 @@ TEST(ServerTime, AnswerAsAWholeHasATime)
   TestServer server([&](const auto& exchange) { exchange->respond(endless(alive)); }, limits);
   Peer peer(server.address());
   peer.send(get);
-  // However fast he reads.
+  // However fast they read.
   EXPECT_FALSE(peer.read_answer());
   EXPECT_TRUE(eventually([&] { return alive == 0 && server.metrics().active == 0; }));
 }

@@ -30,7 +30,7 @@ int no_password(char*, int, int, void*)
 }
 
 /// Who a client is, and whether that counts, is decided by the authentication of each endpoint; TLS only proves that
-/// he holds the key of the certificate he shows. So self-signed, expired and otherwise odd ones pass.
+/// they hold the key of the certificate they show. So self-signed, expired and otherwise odd ones pass.
 int accept_any_certificate(X509_STORE_CTX* store, void*)
 {
   X509_STORE_CTX_set_error(store, X509_V_OK);

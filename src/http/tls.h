@@ -61,7 +61,7 @@ public:
   /// DER, once the handshake is done; empty if the client showed none.
   std::string peer_certificate() const;
 
-  /// Ciphertext to be sent; the owner takes away what he has sent.
+  /// Ciphertext to be sent; the owner takes away what they have sent.
   std::string& output()
   {
     return output_;

@@ -15,7 +15,7 @@ namespace concordat::http
 /// requests that are half sent, answers that nobody reads.
 ///
 /// Each place has a size and belongs to a group (an address, a caller). When all together are more than the room
-/// holds, the group that has most gives up its oldest places, so that whoever fills the room loses his own and others
+/// holds, the group that has most gives up its oldest places, so that whoever fills the room loses their own and others
 /// notice nothing. Any thread may call; a place is used by one thread.
 class WaitingRoom : public std::enable_shared_from_this<WaitingRoom>
 {

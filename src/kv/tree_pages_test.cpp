@@ -86,7 +86,7 @@ TEST(Tree, SnapshotsAreReadWhileTheWriterGoesOn)
               if (at.version() > seen)
                 return ADD_FAILURE() << "an entry from the future";
             EXPECT_EQ(count, mine.size());
-            // Every reader goes on by himself, on pages that the others share.
+            // Every reader goes on by themselves, on pages that the others share.
             for (std::uint64_t i = 0; i < 50; ++i)
               mine.put(numbered(i * 37), seen, "mine");
             mine.erase(numbered(37));

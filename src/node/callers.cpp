@@ -12,7 +12,7 @@ namespace concordat::node
 {
 namespace
 {
-/// The tables that a policy reads: one that says who is known, one that says what is known of him.
+/// The tables that a policy reads: one that says who is known, one that says what is known of them.
 struct PolicyTables
 {
   std::string_view known;
@@ -86,7 +86,7 @@ bool Client::valid_at(std::int64_t unix_seconds) const
   return not_before_ <= unix_seconds && unix_seconds <= not_after_;
 }
 
-/// The caller with the member `name` of his record, which is parsed again only when it is another one.
+/// The caller with the member `name` of their record, which is parsed again only when it is another one.
 Caller Client::with_data(AuthPolicy policy, ReadTransaction& state, std::string_view table, std::string_view name)
 {
   const auto text = state.get(table, id_);

@@ -20,12 +20,12 @@ namespace concordat::node
 /// The name of a policy as answers and API descriptions have it.
 std::string_view policy_name(AuthPolicy policy);
 
-/// Who is at the other end of a connection, as his certificate says, and what was found out about him so far: most
+/// Who is at the other end of a connection, as their certificate says, and what was found out about them so far: most
 /// requests of a connection are alike. Any thread may call.
 class Client
 {
 public:
-  /// @param certificate_der what he showed in the handshake: any bytes, none if he showed none
+  /// @param certificate_der what they showed in the handshake: any bytes, none if they showed none
   explicit Client(std::string_view certificate_der);
 
   /// Tries policies in order (http-api.md §3.2) against what a transaction sees, which becomes part of what it read.

@@ -246,7 +246,7 @@ bool RequestRun::order(const kv::WriteTransaction& transaction, Response respons
       return self->exchange_->respond(answers::refused(outcome.error()));
     held->response.headers.emplace_back(txid_header, held->txid.to_string());
     // The view may have ended between the check of the session and the order: the transaction stands, but the client
-    // must not believe that it follows on his earlier ones.
+    // must not believe that it follows on their earlier ones.
     if (held->txid.view != self->session_view_)
     {
       auto lost = answers::session_lost(self->session_view_, held->txid.view);

@@ -35,7 +35,7 @@ public:
       Parameters parameters, View session_view);
 
   /// Whose share of a queue the request takes: that of a caller who is known to pass, or one that all others share.
-  /// @return nothing if no policy lets him in; he has been answered then
+  /// @return nothing if no policy lets them in; they have been answered then
   std::optional<std::string> owner();
 
   void run();

@@ -72,7 +72,7 @@ Result<void> Node::serve()
   return {};
 }
 
-/// Nobody finds a certificate's times by himself before clients refuse it.
+/// Nobody finds a certificate's times by themselves before clients refuse it.
 void Node::warn_of_times(ReadTransaction& state, const std::string& endorsed_pem) const
 {
   const auto info = read_object(state, tables::service_info, ledger::single_key);

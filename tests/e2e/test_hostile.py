@@ -174,7 +174,7 @@ def test_a_silent_handshake_is_ended_long_before_an_idle_connection(impatient):
 
 
 def test_a_reader_of_a_byte_now_and_then_is_cut_off(impatient):
-    """He would keep the state that his report is made from for ever."""
+    """They would keep the state that their report is made from for ever."""
     for begin in range(0, 60_000, 10_000):
         records = [{"lei": f"S{number:06}", "nace": "V" * 60} for number in range(begin, begin + 10_000)]
         assert impatient.member(1).ingest(records).status == 200
@@ -188,7 +188,7 @@ def test_a_reader_of_a_byte_now_and_then_is_cut_off(impatient):
         ended = time.monotonic() + 60
         with contextlib.closing(raw), contextlib.suppress(OSError):
             while True:
-                assert time.monotonic() < ended, "he still reads"
+                assert time.monotonic() < ended, "they still read"
                 if not raw.recv(1):
                     break
                 time.sleep(0.05)

@@ -307,7 +307,7 @@ def test_users_of_one_organisation_share_its_vote(make_node):
     node.user(1).ingest(record("K", "B"))
     assert verdict(node.member(0), "K") == verdict(node.user(0), "K") == ("B", "NOT_ENOUGH_DATA", "Majority", 1, 1)
     node.user(2).ingest(record("K", "B"))
-    assert verdict(node.user(2), "K") == ("B", "NOT_ENOUGH_DATA", "Majority", 1, 2), "without one he votes for himself"
+    assert verdict(node.user(2), "K") == ("B", "NOT_ENOUGH_DATA", "Majority", 1, 2), "without one they vote for themselves"
     node.member(1).ingest(record("K", "B"))
     assert verdict(node.user(1), "K") == ("B", "IN_CONSENSUS", "Majority", 1, 3)
     insist_error(node.user(3).ingest(record("K", "B")), 403, "AuthorizationFailed")
