@@ -53,12 +53,13 @@ def value_of(number, member):
 
 
 class Node:
-    def __init__(self, folder):
+    def __init__(self, folder, binaries=BUILD / "bin"):
+        self.binaries = binaries
         self.folder = Path(folder) / "node0"
         self.common = Path(folder) / "common"
         self.folder.mkdir(parents=True)
         self.common.mkdir()
-        tool = BUILD / "bin/concordat"
+        tool = binaries / "concordat"
         for member in range(MEMBERS):
             subprocess.run([tool, "keygen", f"member{member}", "--curve", "secp256r1"], cwd=self.common, check=True,
                            stdout=subprocess.DEVNULL)
@@ -78,7 +79,7 @@ class Node:
         addresses = self.folder / "addresses.json"
         addresses.unlink(missing_ok=True)
         self.log = (self.folder / "log").open("a")
-        self.process = subprocess.Popen([BUILD / "bin/concordatd", "-c", "config.json"], cwd=self.folder,
+        self.process = subprocess.Popen([self.binaries / "concordatd", "-c", "config.json"], cwd=self.folder,
                                         stdout=self.log, stderr=subprocess.STDOUT)
         while True:
             assert self.process.poll() is None, (self.folder / "log").read_text()

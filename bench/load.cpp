@@ -46,7 +46,7 @@ struct Options
   std::string key;
   std::string method = "GET";
   std::string path = "/";
-  std::string body;
+  std::vector<std::string> bodies; ///< that requests take in turn
   std::vector<std::string> headers;
   unsigned connections = 64;
   unsigned threads = 1;
@@ -148,7 +148,7 @@ public:
         target_(parse_url(options.url)),
         context_(make_context(options)),
         path_(options.path),
-        body_(options.body),
+        bodies_(options.bodies.begin(), options.bodies.end()),
         random_(options.seed + number),
         counter_(options.first + number),
         epoll_(::epoll_create1(EPOLL_CLOEXEC))
@@ -238,7 +238,8 @@ private:
       request_ += "\r\n";
     }
     body_text_.clear();
-    body_.append(body_text_, counter, key);
+    if (!bodies_.empty())
+      bodies_[counter % bodies_.size()].append(body_text_, counter, key);
     if (!body_text_.empty())
       fmt::format_to(std::back_inserter(request_), "content-length: {}\r\n", body_text_.size());
     request_ += "\r\n";
@@ -290,7 +291,7 @@ private:
   Target target_;
   std::shared_ptr<SSL_CTX> context_;
   Template path_;
-  Template body_;
+  std::vector<Template> bodies_;
   std::mt19937_64 random_;
   std::uint64_t counter_;
   int epoll_;
@@ -350,7 +351,7 @@ int main(int argc, char** argv)
 {
   std::signal(SIGPIPE, SIG_IGN);
   Options options;
-  std::string body_file;
+  std::vector<std::string> body_files;
   CLI::App app("HTTPS load generator");
   app.add_option("--url", options.url, "https://host:port")->required();
   app.add_option("--ca", options.ca, "certificate that the server's must be issued by; without it none is checked");
@@ -358,8 +359,8 @@ int main(int argc, char** argv)
   app.add_option("--key", options.key, "its private key (PEM)")->needs(certificate);
   app.add_option("--method", options.method);
   app.add_option("--path", options.path, "may hold {i}, a counter, and {key}, a random number below --key-range");
-  const auto body = app.add_option("--body", options.body, "may hold the same");
-  app.add_option("--body-file", body_file, "body from a file")->excludes(body);
+  const auto body = app.add_option("--body", options.bodies, "may hold the same; several take turns");
+  app.add_option("--body-file", body_files, "body from a file; several take turns")->excludes(body);
   app.add_option("--header", options.headers, "a header, as in 'name: value'; may be repeated");
   app.add_option("--connections", options.connections)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
@@ -370,12 +371,12 @@ int main(int argc, char** argv)
   app.add_option("--first", options.first, "where {i} begins");
   app.add_option("--seed", options.seed, "of {key}");
   CLI11_PARSE(app, argc, argv);
-  if (!body_file.empty())
+  for (const auto& path : body_files)
   {
-    std::ifstream file(body_file, std::ios::binary);
+    std::ifstream file(path, std::ios::binary);
     if (!file)
-      stop("cannot read " + body_file);
-    options.body.assign(std::istreambuf_iterator<char>(file), {});
+      stop("cannot read " + path);
+    options.bodies.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }
   if (options.threads > options.connections)
     stop("each thread needs a connection");
