@@ -104,7 +104,7 @@ report_record(ReadTransaction& state, const Settings& agreed, OrganisationNumber
   {
     if (other == organisation)
       continue;
-    vote = key_prefix(agreed.round, other).append(key);
+    vote.assign(key_prefix(agreed.round, other)).append(key);
     if (const auto value = state.get(votes_map, vote))
       others.push_back(*value);
   }

@@ -34,11 +34,14 @@ void PendingExchange::respond(Response response, bool close)
 {
   if (answered_.exchange(true))
     return;
-  Mailbox::Answer answer{connection_, std::move(response), close};
+  Mailbox::Answer answer{connection_, std::move(response), close, nullptr};
   if (running != nullptr && running->exchange == this)
     running->answer = std::move(answer);
   else
+  {
+    answer.asked = weak_from_this().lock(); // null where it answers because it was dropped
     mailbox_->post(std::move(answer));
+  }
 }
 
 std::optional<Mailbox::Answer>

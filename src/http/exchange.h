@@ -11,7 +11,7 @@ namespace concordat::http
 {
 /// One request that a handler has in hands. Its first answer counts. Dropped without an answer it answers 500 itself,
 /// so that no connection waits for ever.
-class PendingExchange final : public Exchange
+class PendingExchange final : public Exchange, public std::enable_shared_from_this<PendingExchange>
 {
 public:
   PendingExchange(

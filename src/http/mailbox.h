@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,9 @@ public:
     std::uint64_t connection = 0;
     Response response;
     bool close = false;
+    /// What was asked, where it may still be needed until the answer is on its way. Let go by the owner, whose memory
+    /// it is, and not by whoever answers.
+    std::shared_ptr<const void> asked;
   };
   struct Content
   {

@@ -5,7 +5,9 @@
 #include <boost/beast/http/status.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <string_view>
 
 namespace concordat::http
 {
@@ -18,14 +20,21 @@ void append_number(std::string& out, std::uint64_t number)
   out.append(digits, end);
 }
 
+/// Which bytes a header's name may have: each answer asks for some hundred.
+constexpr auto token_bytes = []
+{
+  std::array<bool, 256> allowed{};
+  for (unsigned c = 0; c < allowed.size(); ++c)
+    allowed[c] = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
+    allowed[static_cast<unsigned char>(c)] = true;
+  return allowed;
+}();
+
 bool is_token(std::string_view text)
 {
-  const auto allowed = [](char c)
-  {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  };
-  return !text.empty() && std::all_of(text.begin(), text.end(), allowed);
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return token_bytes[static_cast<unsigned char>(c)]; });
 }
 
 bool is_framing(std::string_view name)
@@ -37,8 +46,10 @@ void append_header(std::string& out, std::string_view name, std::string_view val
 {
   out += name;
   out += ": ";
+  const auto begin = out.size();
+  out += value;
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
-  std::transform(value.begin(), value.end(), std::back_inserter(out), [&](char c) { return is_control(c) ? ' ' : c; });
+  std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), is_control, ' ');
   out += "\r\n";
 }
 }

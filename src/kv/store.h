@@ -132,6 +132,8 @@ private:
   Snapshot base_;
   RunBy runs_by_;
   bool touched_ = false;
+  std::string last_name_; ///< transactions stay with one map for long
+  const Tree* last_ = nullptr;
 };
 
 /// The ordered, versioned store of one node: a head that transactions commit to one after the other, the snapshot

@@ -188,11 +188,15 @@ bool WriteTransaction::touched() const
 
 const Tree* SnapshotTransaction::open(std::string_view map)
 {
+  if (touched_ && last_name_ == map)
+    return last_;
   if (!rights(runs_by_, map).read)
     throw AccessDenied(refusal(runs_by_, Access::read, map));
   touched_ = true;
   const auto* const found = base_->find(map);
-  return found ? &found->tree : nullptr;
+  last_name_ = map;
+  last_ = found ? &found->tree : nullptr;
+  return last_;
 }
 
 std::optional<std::string_view> SnapshotTransaction::get(std::string_view map, std::string_view key)

@@ -4,6 +4,7 @@
 #include "node/json.h"
 #include "node/tables.h"
 
+#include <absl/container/inlined_vector.h>
 #include <boost/json.hpp>
 
 #include <span>
@@ -146,15 +147,20 @@ std::optional<Caller> Client::authenticate(
 {
   if (policies.empty())
     return Caller{};
-  const base::LockGuard lock(mutex_);
-  for (const auto policy : policies)
+  absl::InlinedVector<std::string_view, 4> reasons;
   {
-    auto outcome = attempt(policy, state, unix_seconds);
-    if (outcome)
-      return std::move(*outcome);
-    details.push_back(boost::json::object{
-        {"auth_policy", policy_name(policy)}, {"code", "InvalidAuthenticationInfo"}, {"message", outcome.error()}});
+    const base::LockGuard lock(mutex_);
+    for (const auto policy : policies)
+    {
+      auto outcome = attempt(policy, state, unix_seconds);
+      if (outcome)
+        return std::move(*outcome);
+      reasons.push_back(outcome.error());
+    }
   }
+  for (std::size_t i = 0; i < policies.size(); ++i)
+    details.push_back(boost::json::object{
+        {"auth_policy", policy_name(policies[i])}, {"code", "InvalidAuthenticationInfo"}, {"message", reasons[i]}});
   return std::nullopt;
 }
 
@@ -164,19 +170,26 @@ std::optional<Caller> Client::authenticate(
 {
   if (policies.empty())
     return Caller{};
-  auto versions = versions_of(policies, *committed);
   const bool valid = valid_at(unix_seconds);
+  std::vector<Seqno> versions;
   {
     const base::LockGuard lock(mutex_);
-    if (login_ && login_->certificate_valid == valid && login_->policies == policies && login_->versions == versions)
+    const bool same = login_ && login_->certificate_valid == valid && login_->policies == policies;
+    if (same && login_->as_of == committed->txid())
       return login_->caller;
+    versions = versions_of(policies, *committed);
+    if (same && login_->versions == versions)
+    {
+      login_->as_of = committed->txid();
+      return login_->caller;
+    }
   }
   kv::SnapshotTransaction state(committed);
   auto caller = authenticate(policies, state, unix_seconds, details);
   if (caller)
   {
     const base::LockGuard lock(mutex_);
-    login_ = Login{policies, std::move(versions), valid, *caller};
+    login_ = Login{committed->txid(), policies, std::move(versions), valid, *caller};
   }
   return caller;
 }

@@ -44,6 +44,7 @@ public:
 private:
   struct Login
   {
+    TxId as_of; ///< what was committed then
     std::vector<AuthPolicy> policies;
     std::vector<Seqno> versions; ///< of the tables that those policies read
     bool certificate_valid = false;

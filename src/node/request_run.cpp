@@ -16,12 +16,34 @@ constexpr std::string_view respond_header = "x-concordat-respond";
 constexpr std::string_view txid_header = "x-ms-ccf-transaction-id";
 }
 
-/// What the order will say of a transaction, and then the caller is told.
+/// What is kept until the order has said what became of a transaction: no more than the answer needs, because it is let
+/// go on the order's thread, which many wait for.
 struct RequestRun::Answer
 {
+  void tell(const Result<void>& outcome);
+
+  std::shared_ptr<http::Exchange> exchange;
+  View session_view;
   Response response;
   TxId txid;
 };
+
+void RequestRun::Answer::tell(const Result<void>& outcome)
+{
+  if (!outcome)
+    return exchange->respond(answers::refused(outcome.error()));
+  auto id = txid.to_string();
+  // The view may have ended between the check of the session and the order: the transaction stands, but the client
+  // must not believe that it follows on their earlier ones.
+  if (txid.view != session_view)
+  {
+    auto lost = answers::session_lost(session_view, txid.view);
+    lost.headers.emplace_back(txid_header, std::move(id));
+    return exchange->respond(std::move(lost), true);
+  }
+  response.headers.emplace_back(txid_header, std::move(id));
+  exchange->respond(std::move(response));
+}
 
 RequestRun::RequestRun(
     Services& services, const Endpoint& endpoint, kv::RunBy runs_by, std::shared_ptr<http::Exchange> exchange,
@@ -239,25 +261,10 @@ bool RequestRun::order(const kv::WriteTransaction& transaction, Response respons
   if (!move(Phase::open, Phase::ordering))
     return true;
   const auto early = find_header(request().headers, respond_header) == "executed";
-  const auto held = std::make_shared<Answer>(Answer{std::move(response), {}});
-  const auto tell = [self = shared_from_this(), held](const Result<void>& outcome)
-  {
-    if (!outcome)
-      return self->exchange_->respond(answers::refused(outcome.error()));
-    held->response.headers.emplace_back(txid_header, held->txid.to_string());
-    // The view may have ended between the check of the session and the order: the transaction stands, but the client
-    // must not believe that it follows on their earlier ones.
-    if (held->txid.view != self->session_view_)
-    {
-      auto lost = answers::session_lost(self->session_view_, held->txid.view);
-      lost.headers.emplace_back(txid_header, held->txid.to_string());
-      return self->exchange_->respond(std::move(lost), true);
-    }
-    self->exchange_->respond(std::move(held->response));
-  };
+  const auto held = std::make_shared<Answer>(Answer{exchange_, session_view_, std::move(response), {}});
   consensus::Ordering::Done done;
   if (!early)
-    done = tell;
+    done = [held](const Result<void>& outcome) { held->tell(outcome); };
   const auto txid = services_.ordering.submit(transaction, [held](TxId id) { held->txid = id; }, std::move(done));
   if (!txid && txid.error().code == ErrorCode::conflict)
   {
@@ -272,7 +279,7 @@ bool RequestRun::order(const kv::WriteTransaction& transaction, Response respons
   if (!txid)
     exchange_->respond(answers::refused(txid.error()));
   else if (early) // only a transaction that has its place in the order
-    tell({});
+    held->tell({});
   return true;
 }
 

@@ -21,7 +21,7 @@ namespace concordat::node
 /// `run` is called once, on one thread; `refuse` may be called on another at any time. Who asked is answered once. Only
 /// a request that is sure to have changed nothing is given up: from the moment that its transaction is handed to the
 /// order, the answer is what became of it there.
-class RequestRun : public std::enable_shared_from_this<RequestRun>, private Context
+class RequestRun : private Context
 {
 public:
   using Parameters = std::vector<std::pair<std::string_view, std::string_view>>;
