@@ -1,4 +1,5 @@
 """The check of lock annotations finds what it is there for."""
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,15 @@ def test_what_passed_is_checked_again_only_when_something_it_includes_changed(tr
     assert "1 sources checked, 0 failed" in tree(held).stdout
     assert "0 sources checked, 0 failed" in tree(held).stdout
     assert tree("").returncode == 1
+
+
+def test_every_lock_is_one_that_clang_can_check():
+    bare = re.compile(r"\bstd::(\w*mutex|condition_variable\w*|lock_guard|unique_lock|scoped_lock|shared_lock)\b")
+    wrong = []
+    for folder in ("src", "include", "apps", "tests", "bench"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix not in (".h", ".cpp") or path == ROOT / "src/base/mutex.h":
+                continue
+            wrong += [f"{path.relative_to(ROOT)}:{number}: {found.group()} (use base/mutex.h)"
+                      for number, line in enumerate(path.read_text().splitlines(), 1) if (found := bare.search(line))]
+    assert not wrong, "\n".join(wrong)

@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include "base/mutex.h"
 #include "http/test_compression.h"
 #include "http/test_peer.h"
 #include "http/test_server.h"
@@ -8,7 +9,6 @@
 
 #include <future>
 #include <map>
-#include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
@@ -449,13 +449,13 @@ TEST(Server, ManyConnectionsAtOnce)
 
 TEST(Server, ConnectionsAreSpreadOverAllThreads)
 {
-  std::mutex mutex;
+  base::Mutex mutex;
   std::map<std::thread::id, int> connections;
   TestServer server(
       [&](const auto& exchange)
       {
         {
-          const std::lock_guard lock(mutex);
+          const base::LockGuard lock(mutex);
           ++connections[std::this_thread::get_id()];
         }
         exchange->respond(Response::empty());
@@ -463,7 +463,7 @@ TEST(Server, ConnectionsAreSpreadOverAllThreads)
       {}, 2);
   for (int i = 0; i < 8; ++i)
     EXPECT_TRUE(Peer(server.address()).ask(get));
-  const std::lock_guard lock(mutex);
+  const base::LockGuard lock(mutex);
   EXPECT_EQ(connections.size(), 2U);
   for (const auto& [thread, count] : connections)
     EXPECT_EQ(count, 4);

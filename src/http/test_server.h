@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/mutex.h"
 #include "http/server.h"
 #include "http/test_identity.h"
 
@@ -9,7 +10,6 @@
 #include <csignal>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -78,7 +78,7 @@ class Shelf
 public:
   void put(std::shared_ptr<Exchange> exchange)
   {
-    const std::lock_guard lock(mutex_);
+    const base::LockGuard lock(mutex_);
     exchanges_.push_back(std::move(exchange));
   }
   std::vector<std::shared_ptr<Exchange>> wait_for(std::size_t count)
@@ -86,15 +86,15 @@ public:
     EXPECT_TRUE(eventually(
         [&]
         {
-          const std::lock_guard lock(mutex_);
+          const base::LockGuard lock(mutex_);
           return exchanges_.size() >= count;
         }));
-    const std::lock_guard lock(mutex_);
+    const base::LockGuard lock(mutex_);
     return std::exchange(exchanges_, {});
   }
 
 private:
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<Exchange>> exchanges_;
+  base::Mutex mutex_;
+  std::vector<std::shared_ptr<Exchange>> exchanges_ GUARDED_BY(mutex_);
 };
 }

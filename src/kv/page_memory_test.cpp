@@ -1,10 +1,11 @@
 #include "kv/page_memory.h"
 
+#include "base/mutex.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <cstring>
-#include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
@@ -69,7 +70,7 @@ TEST(PageMemory, PagesGivenBackInAnotherThreadAreUsedAgain)
 TEST(PageMemory, PagesGoBackInOtherThreadsThanTheyWereTakenIn)
 {
   constexpr std::uint32_t pages = 3000;
-  std::mutex mutex;
+  base::Mutex mutex;
   std::vector<std::pair<std::uint32_t, void*>> handed;
   const auto take = [&](std::uint32_t first)
   {
@@ -78,7 +79,7 @@ TEST(PageMemory, PagesGoBackInOtherThreadsThanTheyWereTakenIn)
       void* const page = take_page_memory();
       std::memcpy(page, &mark, sizeof mark);
       std::memcpy(static_cast<char*>(page) + page_bytes - sizeof mark, &mark, sizeof mark);
-      const std::lock_guard lock(mutex);
+      const base::LockGuard lock(mutex);
       handed.emplace_back(mark, page);
     }
   };
@@ -88,7 +89,7 @@ TEST(PageMemory, PagesGoBackInOtherThreadsThanTheyWereTakenIn)
     {
       std::pair<std::uint32_t, void*> next;
       {
-        const std::lock_guard lock(mutex);
+        const base::LockGuard lock(mutex);
         if (handed.empty())
           continue;
         next = handed.back();

@@ -43,8 +43,14 @@ Seqno ChunkFiles::last() const
 
 std::uint64_t ChunkFiles::open_chunk_bytes() const
 {
-  const std::shared_lock lock(mutex_);
+  const base::ReadLock lock(mutex_);
   return chunks_.empty() || chunks_.back().complete ? 0 : chunks_.back().end - chunk_header_size;
+}
+
+void ChunkFiles::add(Chunk chunk)
+{
+  const base::WriteLock lock(mutex_);
+  chunks_.push_back(std::move(chunk));
 }
 
 Result<void> ChunkFiles::usable() const
@@ -61,7 +67,7 @@ base::Path ChunkFiles::path(const std::string& name) const
   return base::join(directory_, name);
 }
 
-Result<void> ChunkFiles::sync_file(Chunk& chunk)
+Result<void> ChunkFiles::sync_file(const Chunk& chunk)
 {
   if (auto synced = chunk.file->sync(); !synced)
   {
@@ -109,25 +115,25 @@ Result<void> ChunkFiles::append(const std::vector<std::string_view>& entries)
 
   unfinished_ = true;
   // Positions are 32 bits wide. What lies before ends with a signature, so a chunk may end there.
-  if (!chunks_.empty() && !chunks_.back().complete && total > end_at_most_ - chunks_.back().end)
-    if (auto completed = complete(chunks_.back()); !completed)
+  if (!chunks().empty() && !chunks().back().complete && total > end_at_most_ - chunks().back().end)
+    if (auto completed = complete(chunks().back()); !completed)
       return completed;
   for (std::size_t begin = 0; begin < entries.size();)
   {
-    if (!chunks_.empty() && !chunks_.back().complete && has_flag(entries[begin], chunk_before))
-      if (auto completed = complete(chunks_.back()); !completed)
+    if (!chunks().empty() && !chunks().back().complete && has_flag(entries[begin], chunk_before))
+      if (auto completed = complete(chunks().back()); !completed)
         return completed;
-    if (chunks_.empty() || chunks_.back().complete)
+    if (chunks().empty() || chunks().back().complete)
       if (auto begun = begin_chunk(entry_seqno(entries[begin])); !begun)
         return begun;
 
     auto end = begin + 1;
     while (end < entries.size() && !has_flag(entries[end - 1], chunk_after) && !has_flag(entries[end], chunk_before))
       ++end;
-    if (auto written = write_entries(chunks_.back(), &entries[begin], end - begin); !written)
+    if (auto written = write_entries(chunks().back(), &entries[begin], end - begin); !written)
       return written;
     if (has_flag(entries[end - 1], chunk_after))
-      if (auto completed = complete(chunks_.back()); !completed)
+      if (auto completed = complete(chunks().back()); !completed)
         return completed;
     begin = end;
   }
@@ -143,17 +149,17 @@ Result<void> ChunkFiles::begin_chunk(Seqno first)
   auto file = files_.open(path(name), base::OpenMode::create);
   if (!file)
     return fail("cannot begin the ledger file '" + name + "'", file.error());
-  const std::unique_lock lock(mutex_);
-  auto& chunk = chunks_.emplace_back();
+  Chunk chunk;
   chunk.first = first;
   chunk.last = first - 1;
   chunk.name = name;
   chunk.file = std::move(*file);
   chunk.unsynced = true;
+  add(std::move(chunk));
   return {};
 }
 
-Result<void> ChunkFiles::write_entries(Chunk& chunk, const std::string_view* entries, std::size_t count)
+Result<void> ChunkFiles::write_entries(const Chunk& chunk, const std::string_view* entries, std::size_t count)
 {
   std::vector<std::uint32_t> positions;
   positions.reserve(count);
@@ -173,7 +179,7 @@ Result<void> ChunkFiles::write_entries(Chunk& chunk, const std::string_view* ent
     gathered.assign(chunk_header_size, '\0');
     at = 0;
   }
-  chunk.unsynced = true;
+  change(chunk, [](Chunk& changed) { changed.unsynced = true; });
   const auto write = [&chunk, &at](std::string_view bytes) -> Result<void>
   {
     if (auto written = chunk.file->write_at(at, bytes); !written)
@@ -198,17 +204,21 @@ Result<void> ChunkFiles::write_entries(Chunk& chunk, const std::string_view* ent
     if (auto written = write(gathered); !written)
       return written;
 
-  const std::unique_lock lock(mutex_);
-  chunk.positions.insert(chunk.positions.end(), positions.begin(), positions.end());
-  chunk.last += count;
-  chunk.end = end;
+  change(
+      chunk,
+      [&](Chunk& changed)
+      {
+        changed.positions.insert(changed.positions.end(), positions.begin(), positions.end());
+        changed.last += count;
+        changed.end = end;
+      });
   return {};
 }
 
-Result<void> ChunkFiles::complete(Chunk& chunk)
+Result<void> ChunkFiles::complete(const Chunk& chunk)
 {
   // In this order the header never points at a table that is not there, and the next file never outlives this one.
-  chunk.unsynced = true;
+  change(chunk, [](Chunk& changed) { changed.unsynced = true; });
   if (auto written = chunk.file->write_at(chunk.end, positions_table(chunk.positions)); !written)
     return fail("cannot complete the ledger file '" + chunk.name + "'", written.error());
   if (auto synced = sync_file(chunk); !synced)
@@ -219,9 +229,13 @@ Result<void> ChunkFiles::complete(Chunk& chunk)
     return synced;
   if (auto synced = sync_directory(); !synced)
     return synced;
-  const std::unique_lock lock(mutex_);
-  chunk.complete = true;
-  chunk.unsynced = false;
+  change(
+      chunk,
+      [](Chunk& changed)
+      {
+        changed.complete = true;
+        changed.unsynced = false;
+      });
   return {};
 }
 
@@ -229,13 +243,13 @@ Result<void> ChunkFiles::sync()
 {
   if (auto good = usable(); !good)
     return good;
-  for (auto chunk = chunks_.rbegin(); chunk != chunks_.rend() && !chunk->committed; ++chunk)
+  for (auto chunk = chunks().rbegin(); chunk != chunks().rend() && !chunk->committed; ++chunk)
   {
     if (!chunk->unsynced)
       continue;
     if (auto synced = sync_file(*chunk); !synced)
       return synced;
-    chunk->unsynced = false;
+    change(*chunk, [](Chunk& changed) { changed.unsynced = false; });
   }
   return sync_directory();
 }
@@ -245,25 +259,25 @@ Result<void> ChunkFiles::truncate(Seqno seqno)
   if (auto good = usable(); !good)
     return good;
   // One removal after the other, the last file first: after a crash the files that are left still follow each other.
-  while (!chunks_.empty() && chunks_.back().first > seqno)
+  while (!chunks().empty() && chunks().back().first > seqno)
   {
-    CHECK(!chunks_.back().committed, "what is committed is never cut");
+    CHECK(!chunks().back().committed, "what is committed is never cut");
     unfinished_ = true;
     names_unsynced_ = true;
-    if (auto removed = files_.remove(path(chunks_.back().name));
+    if (auto removed = files_.remove(path(chunks().back().name));
         !removed && removed.error().code != ErrorCode::not_found)
-      return fail("cannot remove the ledger file '" + chunks_.back().name + "'", removed.error());
+      return fail("cannot remove the ledger file '" + chunks().back().name + "'", removed.error());
     {
-      const std::unique_lock lock(mutex_);
+      const base::WriteLock lock(mutex_);
       chunks_.pop_back();
       last_.store(std::min(last(), seqno), std::memory_order_release);
     }
     if (auto synced = sync_directory(); !synced)
       return synced;
   }
-  if (!chunks_.empty())
+  if (!chunks().empty())
   {
-    auto& chunk = chunks_.back();
+    const auto& chunk = chunks().back();
     if (chunk.last > seqno || (unfinished_ && !chunk.complete))
     {
       CHECK(!chunk.committed, "what is committed is never cut");
@@ -277,19 +291,21 @@ Result<void> ChunkFiles::truncate(Seqno seqno)
   return {};
 }
 
-Result<void> ChunkFiles::cut(Chunk& chunk, Seqno last)
+Result<void> ChunkFiles::cut(const Chunk& chunk, Seqno last)
 {
   const auto kept = static_cast<std::size_t>(last + 1 - chunk.first);
   const std::uint64_t end = kept == chunk.positions.size() ? chunk.end : chunk.positions[kept];
-  {
-    const std::unique_lock lock(mutex_);
-    chunk.positions.resize(kept);
-    chunk.end = end;
-    chunk.last = last;
-    chunk.complete = false;
-    chunk.unsynced = true;
-    last_.store(std::min(this->last(), last), std::memory_order_release);
-  }
+  change(
+      chunk,
+      [&](Chunk& changed)
+      {
+        changed.positions.resize(kept);
+        changed.end = end;
+        changed.last = last;
+        changed.complete = false;
+        changed.unsynced = true;
+        last_.store(std::min(this->last(), last), std::memory_order_release);
+      });
   // The header is reset first: until the file is cut, its table is what a reader takes for a torn tail.
   if (auto written = chunk.file->write_at(0, chunk_header(0)); !written)
     return written;
@@ -299,7 +315,7 @@ Result<void> ChunkFiles::cut(Chunk& chunk, Seqno last)
     return truncated;
   if (auto synced = sync_file(chunk); !synced)
     return synced;
-  chunk.unsynced = false;
+  change(chunk, [](Chunk& changed) { changed.unsynced = false; });
   return {};
 }
 
@@ -307,21 +323,25 @@ Result<void> ChunkFiles::commit(Seqno seqno)
 {
   if (auto good = usable(); !good)
     return good;
-  auto first = chunks_.size();
-  while (first > 0 && !chunks_[first - 1].committed)
+  auto first = chunks().size();
+  while (first > 0 && !chunks()[first - 1].committed)
     --first;
-  for (auto at = first; at < chunks_.size() && chunks_[at].complete && chunks_[at].last <= seqno; ++at)
+  for (auto at = first; at < chunks().size() && chunks()[at].complete && chunks()[at].last <= seqno; ++at)
   {
-    auto& chunk = chunks_[at];
+    const auto& chunk = chunks()[at];
     const auto name = ChunkName{chunk.first, chunk.last, true, false}.to_string();
     names_unsynced_ = true;
     if (auto renamed = files_.rename(path(chunk.name), path(name)); !renamed)
       return fail("cannot name the ledger file '" + chunk.name + "' as committed", renamed.error());
-    const std::unique_lock lock(mutex_);
-    chunk.name = name;
-    chunk.committed = true;
-    chunk.file = nullptr;
-    chunk.positions = {};
+    change(
+        chunk,
+        [&](Chunk& changed)
+        {
+          changed.name = name;
+          changed.committed = true;
+          changed.file = nullptr;
+          changed.positions = {};
+        });
   }
   return sync_directory();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/files.h"
+#include "base/mutex.h"
 #include "concordat/error.h"
 #include "concordat/transaction.h"
 #include "ledger/chunk_format.h"
@@ -10,9 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -128,14 +127,27 @@ private:
 
   ChunkFiles(base::FileSystem& files, base::Path directory, std::uint64_t end_at_most);
 
+  /// As the owner sees them: nobody else changes them, so that it needs no lock to look.
+  const std::vector<Chunk>& chunks() const NO_THREAD_SAFETY_ANALYSIS
+  {
+    return chunks_;
+  }
+  /// Changes one of `chunks()`; readers see all of the change or nothing.
+  template <typename Change> void change(const Chunk& chunk, const Change& change) EXCLUDES(mutex_)
+  {
+    const auto number = static_cast<std::size_t>(&chunk - chunks().data());
+    const base::WriteLock lock(mutex_);
+    change(chunks_[number]);
+  }
+  void add(Chunk chunk) EXCLUDES(mutex_);
   Result<void> usable() const;
   base::Path path(const std::string& name) const;
-  Result<void> sync_file(Chunk& chunk);
+  Result<void> sync_file(const Chunk& chunk);
   Result<void> sync_directory();
   Result<void> begin_chunk(Seqno first);
-  Result<void> write_entries(Chunk& chunk, const std::string_view* entries, std::size_t count);
-  Result<void> complete(Chunk& chunk);
-  Result<void> cut(Chunk& chunk, Seqno last);
+  Result<void> write_entries(const Chunk& chunk, const std::string_view* entries, std::size_t count);
+  Result<void> complete(const Chunk& chunk);
+  Result<void> cut(const Chunk& chunk, Seqno last);
   Result<Place> find(Seqno seqno) const;
   Result<void> open_committed(Place& place) const;
   /// Opens the file and finds begin and end of the entry in its positions table.
@@ -146,14 +158,15 @@ private:
   const std::uint64_t end_at_most_;
   Opened opened_;
   std::atomic<Seqno> last_ = 0;
-  bool unfinished_ = false;         ///< an append or truncate failed: files may hold more than chunks_ says
-  bool unknown_ = false;            ///< a sync failed
-  bool names_unsynced_ = false;     ///< a file was created, renamed or removed since the last sync of the directory
-  mutable std::shared_mutex mutex_; ///< guards chunks_ against `read`; the owner reads them without
-  std::vector<Chunk> chunks_;
+  bool unfinished_ = false;     ///< an append or truncate failed: files may hold more than chunks_ says
+  bool unknown_ = false;        ///< a sync failed
+  bool names_unsynced_ = false; ///< a file was created, renamed or removed since the last sync of the directory
 
-  mutable std::mutex cache_mutex_; ///< guards cache_
+  mutable base::SharedMutex mutex_;
+  std::vector<Chunk> chunks_ GUARDED_BY(mutex_);
+
+  mutable base::Mutex cache_mutex_;
   /// Committed files opened lately, the last used one last: a long ledger has more files than a process may open.
-  mutable std::vector<std::pair<Seqno, std::shared_ptr<const base::File>>> cache_;
+  mutable std::vector<std::pair<Seqno, std::shared_ptr<const base::File>>> cache_ GUARDED_BY(cache_mutex_);
 };
 }

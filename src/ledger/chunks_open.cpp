@@ -97,7 +97,7 @@ private:
       auto chunk = check_committed(named, name);
       if (!chunk)
         return std::unexpected(chunk.error());
-      into_.chunks_.push_back(std::move(*chunk));
+      into_.add(std::move(*chunk));
       next_ = *named.last + 1;
     }
     return {};
@@ -260,7 +260,7 @@ private:
       return std::unexpected(file.error());
     chunk.file = std::move(*file);
     chunk.positions = std::move(scanned.positions);
-    into_.chunks_.push_back(std::move(chunk));
+    into_.add(std::move(chunk));
     return {};
   }
 

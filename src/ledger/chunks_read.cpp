@@ -14,14 +14,14 @@ constexpr std::size_t max_cached_files = 16;
 
 bool ChunkFiles::in_committed_file(Seqno seqno) const
 {
-  const std::shared_lock lock(mutex_);
+  const base::ReadLock lock(mutex_);
   const auto chunk = std::ranges::lower_bound(chunks_, seqno, {}, &Chunk::last);
   return seqno >= 1 && chunk != chunks_.end() && chunk->committed;
 }
 
 Result<ChunkFiles::Place> ChunkFiles::find(Seqno seqno) const
 {
-  const std::shared_lock lock(mutex_);
+  const base::ReadLock lock(mutex_);
   const auto chunk = std::ranges::lower_bound(chunks_, seqno, {}, &Chunk::last);
   if (seqno < 1 || seqno > last() || chunk == chunks_.end())
     return fail(ErrorCode::not_found, "the ledger has no entry " + std::to_string(seqno));
@@ -37,7 +37,7 @@ Result<ChunkFiles::Place> ChunkFiles::find(Seqno seqno) const
 
 Result<void> ChunkFiles::open_committed(Place& place) const
 {
-  const std::lock_guard lock(cache_mutex_);
+  const base::LockGuard lock(cache_mutex_);
   const auto cached = std::ranges::find(cache_, place.first, &decltype(cache_)::value_type::first);
   if (cached != cache_.end())
   {
