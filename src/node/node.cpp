@@ -44,11 +44,35 @@ Result<std::unique_ptr<Node>> Node::start(
 {
   std::unique_ptr<Node> node(
       new Node(std::move(configuration), std::move(application), files, clock, platform, options));
-  using Step = Result<void> (Node::*)();
-  for (const Step step : {&Node::lock, &Node::unseal, &Node::bind, &Node::restore, &Node::open_service, &Node::serve})
-    if (auto done = (node.get()->*step)(); !done)
-      return std::unexpected(done.error());
+  if (auto started =
+          node->take({&Node::lock, &Node::unseal, &Node::bind, &Node::restore, &Node::open_service, &Node::serve});
+      !started)
+    return std::unexpected(started.error());
   return node;
+}
+
+Result<std::unique_ptr<Node>> Node::start_driven(
+    Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files, base::Clock& clock,
+    attestation::Platform& platform, Driven driven, StartOptions options)
+{
+  std::unique_ptr<Node> node(
+      new Node(std::move(configuration), std::move(application), files, clock, platform, options));
+  node->driven_.emplace(std::move(driven));
+  for (const auto& interface : node->configuration_.interfaces)
+    node->addresses_[interface.listen.name] = interface.listen.bind_address;
+  if (auto started =
+          node->take({&Node::lock, &Node::unseal, &Node::restore, &Node::open_service, &Node::prepare_driven});
+      !started)
+    return std::unexpected(started.error());
+  return node;
+}
+
+Result<void> Node::take(std::initializer_list<Step> steps)
+{
+  for (const Step step : steps)
+    if (auto done = (this->*step)(); !done)
+      return done;
+  return {};
 }
 
 Result<void> Node::lock()
@@ -114,6 +138,11 @@ void Node::start_sequencer(consensus::SequencerStart start, const std::string& n
   options.max_entry_bytes = configuration_.transactions.max_size;
   options.max_batch_transactions = configuration_.transactions.max_batch_count;
   options.max_batch_bytes = configuration_.transactions.max_batch_size;
+  if (driven_)
+  {
+    options.invariants = driven_->invariants;
+    options.placed = driven_->placed;
+  }
   sequencer_ = std::make_unique<consensus::Sequencer>(
       store_, files_, configuration_.ledger_directory, *identity_->ledger_secrets, std::move(signer), clock_,
       *sealed_state_, options, std::move(start));

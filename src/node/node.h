@@ -16,6 +16,8 @@
 #include "node/identity.h"
 #include "node/services.h"
 
+#include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -26,6 +28,14 @@ namespace concordat::node
 struct StartOptions
 {
   bool accept_loss = false; ///< go on although committed transactions are missing; recorded in the ledger
+};
+
+/// What a node is given instead of a network and threads of its own, by whoever decides what it does when.
+struct Driven
+{
+  base::Executor& pool;
+  consensus::Invariants* invariants = nullptr;
+  std::function<void(TxId)> placed = {}; ///< as BatcherOptions::placed
 };
 
 /// One node: creates a service or comes back to the one it was part of, and serves it.
@@ -40,7 +50,25 @@ public:
   static Result<std::unique_ptr<Node>> start(
       Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
       base::Clock& clock, attestation::Platform& platform, StartOptions options = {});
+  /// The same without network, threads and output files: requests are handed to `dispatcher`, and nothing is agreed on
+  /// but by steps of `sequencer`. For the crash simulation. What `driven` refers to outlives the node.
+  static Result<std::unique_ptr<Node>> start_driven(
+      Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
+      base::Clock& clock, attestation::Platform& platform, Driven driven, StartOptions options = {});
   ~Node();
+
+  const Dispatcher& dispatcher() const
+  {
+    return *dispatcher_;
+  }
+  consensus::Sequencer& sequencer()
+  {
+    return *sequencer_;
+  }
+  kv::Store& store()
+  {
+    return store_;
+  }
 
   /// The bound address of each interface, by name.
   const std::map<std::string, std::string>& addresses() const
@@ -55,6 +83,8 @@ private:
       Configuration configuration, std::unique_ptr<Application> application, base::FileSystem& files,
       base::Clock& clock, attestation::Platform& platform, StartOptions options);
 
+  using Step = Result<void> (Node::*)();
+  Result<void> take(std::initializer_list<Step> steps);
   Result<void> lock();
   Result<void> unseal();
   Result<void> restore();
@@ -68,6 +98,8 @@ private:
   Result<void> create_service();
   Result<void> refresh_record();
   Result<void> open_service();
+  Result<void> prepare(base::Executor& pool);
+  Result<void> prepare_driven();
   Result<void> serve();
   void warn_of_times(ReadTransaction& state, const std::string& endorsed_pem) const;
   Result<void> write_outputs();
@@ -80,6 +112,7 @@ private:
   base::Clock& clock_;
   attestation::Platform& platform_;
   const StartOptions options_;
+  std::optional<Driven> driven_;
 
   std::unique_ptr<base::DirectoryLock> ledger_lock_;
   std::optional<attestation::SealedFiles> sealed_;

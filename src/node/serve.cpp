@@ -15,7 +15,8 @@
 /// Serving: endpoints, certificates of the interfaces, output files.
 namespace concordat::node
 {
-Result<void> Node::serve()
+/// Everything between a request that is read and the order.
+Result<void> Node::prepare(base::Executor& pool)
 {
   const auto evidence = platform_.evidence(identity_->key_digest());
   if (!evidence)
@@ -24,16 +25,12 @@ Result<void> Node::serve()
   const auto certificates = make_certificates(configuration_, *identity_, addresses_, clock_.unix_seconds());
   if (!certificates)
     return std::unexpected(certificates.error());
-  const auto& handlers = configuration_.handlers;
-  const auto threads = handlers.threads != 0 ? handlers.threads : std::max(2U, std::thread::hardware_concurrency());
-  pool_ = std::make_unique<base::WorkerPool>(
-      base::WorkerPool::Options{"handler", threads, handlers.max_waiting, handlers.max_waiting_size});
   const auto& node_to_node = configuration_.node_to_node_interface;
   services_.reset(new Services{
-      configuration_, store_, *sequencer_, *identity_->ledger_secrets, evidence_, clock_, *pool_, identity_->node_id(),
+      configuration_, store_, *sequencer_, *identity_->ledger_secrets, evidence_, clock_, pool, identity_->node_id(),
       certificates->self_signed.pem(),
       string_member(node_to_node, node_to_node.contains("published_address") ? "published_address" : "bind_address"),
-      [this] { return server_->metrics(); }});
+      [this] { return server_ ? server_->metrics() : std::vector<http::InterfaceMetrics>{}; }});
 
   const auto app_is_open = [this, flag = std::make_shared<OpenFlag>()] { return (*flag)(store_.committed()); };
   std::vector<Frontend> frontends;
@@ -51,6 +48,22 @@ Result<void> Node::serve()
        [] { return true; },
        kv::RunBy::node});
   dispatcher_ = std::make_unique<Dispatcher>(*services_, std::move(frontends));
+  return {};
+}
+
+Result<void> Node::prepare_driven()
+{
+  return prepare(driven_->pool);
+}
+
+Result<void> Node::serve()
+{
+  const auto& handlers = configuration_.handlers;
+  const auto threads = handlers.threads != 0 ? handlers.threads : std::max(2U, std::thread::hardware_concurrency());
+  pool_ = std::make_unique<base::WorkerPool>(
+      base::WorkerPool::Options{"handler", threads, handlers.max_waiting, handlers.max_waiting_size});
+  if (auto prepared = prepare(*pool_); !prepared)
+    return prepared;
   serving_.store(dispatcher_.get(), std::memory_order_release);
   sequencer_thread_ = base::start_thread("sequencer", [this] { sequencer_->run(); });
 
