@@ -1,4 +1,8 @@
-"""Lists of small faults that the tests should notice (tests/mutations/*.toml), read and checked; docs/testing.md."""
+"""Lists of small faults that the tests should notice (tests/mutations/*.toml), read and checked; docs/testing.md.
+
+As a program it writes one source with a fault in it, for a build that is to be caught: mutations.py LIST NAME OUT
+"""
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +35,12 @@ class Mutation:
             return f"the text to find occurs {count} times in {self.file}"
         return None
 
+    def applied(self, root):
+        """The whole file with the fault in it."""
+        return (root / self.file).read_text().replace(self.find, self.replace)
+
     def apply(self, root):
-        path = root / self.file
-        path.write_text(path.read_text().replace(self.find, self.replace))
+        (root / self.file).write_text(self.applied(root))
 
 
 def read_list(path):
@@ -65,3 +72,16 @@ def test_exists(root, test):
         return (root / "tests" / test.split("::")[0]).is_file()
     module = test.split(":")[0]
     return module == "simulation" or any(any((root / top / module).glob("*_test.cpp")) for top in ("src", "apps"))
+
+
+def main():
+    list_name, name, out = sys.argv[1:]
+    found = [mutation for mutation in read_list(ROOT / LISTS / f"{list_name}.toml") if mutation.name == name]
+    problem = found[0].problem(ROOT) if found else "there is no such mutation"
+    if problem:
+        sys.exit(f"{list_name}: {name}: {problem}")
+    Path(out).write_text(found[0].applied(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -74,10 +74,6 @@ std::optional<Result<void>> CommitTracker::known_outcome(TxId id) const
 {
   if (id == TxId{})
     return Result<void>{};
-#ifdef CONCORDAT_FAULT_BARRIER_BY_SEQNO
-  if (id.seqno <= committed_.seqno)
-    return Result<void>{};
-#endif
   switch (status_locked(id))
   {
   case TxStatus::committed:
@@ -115,10 +111,6 @@ void CommitTracker::settle_barriers()
   std::vector<std::pair<Ordering::Done, Result<void>>> settled;
   {
     const base::LockGuard lock(mutex_);
-#ifdef CONCORDAT_FAULT_BARRIERS_FORGOTTEN
-    if (blocked_)
-      return;
-#endif
     const auto end = blocked_ ? barriers_.end() : barriers_.upper_bound(committed_.seqno);
     for (auto at = barriers_.begin(); at != end;)
     {

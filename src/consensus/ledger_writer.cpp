@@ -26,10 +26,8 @@ Result<void> LedgerWriter::append(const Batch& batch)
 
 Result<void> LedgerWriter::sync()
 {
-#ifndef CONCORDAT_FAULT_ACKNOWLEDGE_BEFORE_SYNC
   if (auto synced = chunks_->sync(); !synced)
     return fail("cannot make the ledger durable", synced.error());
-#endif
   if (invariants_)
     invariants_->durable(chunks_->last());
   return {};

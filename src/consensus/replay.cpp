@@ -283,11 +283,9 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets&
   replayed.loss_accepted = replayed.loss_accepted || too_short;
   replayed.cut_entries = chunks.last() - last_good;
   replayed.cut_reason = failure ? failure->describe() : replayed.cut_entries != 0 ? "no signature covers it" : "";
-#ifndef CONCORDAT_FAULT_KEEP_TORN_TAIL
   if (replayed.cut_entries != 0)
     if (auto cut = chunks.truncate(last_good); !cut)
       return fail("cannot cut the end of the ledger that no signature covers", cut.error());
-#endif
   return replayed;
 }
 

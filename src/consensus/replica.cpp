@@ -215,10 +215,8 @@ Result<void> Replica::save_state(const Ready& round)
   }
   if (durable == durable_)
     return {};
-#ifndef CONCORDAT_FAULT_TERM_FORGOTTEN
   if (auto saved = file_.save(durable); !saved)
     return fail("cannot store the state of consensus", saved.error());
-#endif
   durable_ = durable;
   return {};
 }

@@ -80,12 +80,10 @@ void Sequencer::when_committed(TxId id, Done done)
 void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
 {
   const auto seqno = batch->signature_txid.seqno;
-#ifndef CONCORDAT_FAULT_ANSWER_BEFORE_PUBLISHED
   // First: whoever is answered reads their own write, as does whoever hears of the answer.
   store_.set_committed(batch->state);
   if (options_.invariants)
     options_.invariants->published(batch->state->txid());
-#endif
   // The next signature's tree begins here, which tells a later start that this batch was acknowledged: it must never
   // begin at what is not.
   batcher_.committed(seqno);
@@ -94,9 +92,6 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   // Before the answers, so that whoever is answered finds room for their next transaction.
   batcher_.settled(batch->transactions);
   tracker_.committed(*batch);
-#ifdef CONCORDAT_FAULT_ANSWER_BEFORE_PUBLISHED
-  store_.set_committed(batch->state);
-#endif
   feed_.committed(batch->signature_txid);
   progressed_ = true;
   // After the answers, so that nobody waits for it: a start that finds less than the mark refuses.
@@ -185,9 +180,7 @@ Result<void> Sequencer::repair()
   // The files first: what they turn out to hold decides whether a view may be opened behind it at all.
   if (auto opened = ledger_.reopen(last, last == 0 ? nullptr : &batcher_.tree().leaf(last)); !opened)
     return opened;
-#ifndef CONCORDAT_FAULT_TREE_KEEPS_WHAT_WAS_CUT
   batcher_.truncate(last);
-#endif
   return open_term();
 }
 

@@ -16,11 +16,14 @@ int usage(const char* program)
 }
 
 /// @return what went wrong under this seed
-std::optional<std::string> live(std::uint64_t seed)
+std::optional<std::string> live(std::uint64_t seed, concordat::simulation::Verdict::Tally& tally)
 {
-  concordat::simulation::seed_openssl(seed);
-  concordat::simulation::World world(seed);
-  return world.run();
+  concordat::simulation::World world(seed, tally);
+  auto wrong = world.run();
+  // A history that is lived through again has the same.
+  std::printf(
+      "seed %llu: %llu\n", static_cast<unsigned long long>(seed), static_cast<unsigned long long>(world.fingerprint()));
+  return wrong;
 }
 }
 
@@ -49,11 +52,12 @@ int main(int argc, char** argv)
   if (count == 0)
     return usage(argv[0]);
   spdlog::set_level(count == 1 ? spdlog::level::info : spdlog::level::off);
+  concordat::simulation::Verdict::Tally tally;
   for (auto seed = from; seed < from + count; ++seed)
   {
     // Said before, so that a CHECK that ends the process can be replayed too.
     std::fprintf(stderr, "\rseed %llu", static_cast<unsigned long long>(seed));
-    if (const auto wrong = live(seed))
+    if (const auto wrong = live(seed, tally))
     {
       std::fprintf(
           stderr, "\nFAILED: %s\nreplay with: %s --seed %llu\n", wrong->c_str(), argv[0],
@@ -61,7 +65,8 @@ int main(int argc, char** argv)
       return 1;
     }
   }
-  std::fprintf(stderr, "\n");
-  std::printf("%llu seeds passed\n", static_cast<unsigned long long>(count));
+  for (const auto& [what, times] : tally)
+    std::printf("%s: %llu times\n", std::string(what).c_str(), static_cast<unsigned long long>(times));
+  std::fprintf(stderr, "\n%llu seeds passed\n", static_cast<unsigned long long>(count));
   return 0;
 }

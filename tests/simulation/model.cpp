@@ -1,5 +1,8 @@
 #include "model.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace concordat::simulation
 {
 namespace
@@ -10,28 +13,105 @@ bool is_framework(const std::string& map)
 }
 }
 
-std::optional<std::string> Model::place(TxId txid, kv::WriteSet writes)
+Model::Wrong Model::place(TxId txid, std::optional<std::size_t> plan)
 {
+  if (std::ranges::find(named_, txid) != named_.end())
+    return "the id " + txid.to_string() + " is given out twice";
+  named_.push_back(txid);
   auto lost = cut(txid.seqno - 1);
-  placed_[txid.seqno] = {txid, std::move(writes), false};
+  auto& placed = placed_[txid.seqno];
+  placed = {txid, plan, {}};
+  if (plan)
+  {
+    placed.writes = (*plans_)[*plan].write_set();
+    placed.claims = (*plans_)[*plan].claims;
+  }
   return lost;
 }
 
-void Model::acknowledge(TxId txid)
+void Model::acknowledge_all(Seqno last)
 {
-  placed_.at(txid.seqno).acknowledged = true;
+  for (auto& [seqno, placed] : placed_)
+    if (seqno <= last)
+      placed.acknowledged = true;
 }
 
-std::optional<std::string> Model::cut(Seqno last)
+Model::Wrong Model::view_begun(View view, Seqno first)
 {
-  std::optional<std::string> lost;
+  const auto old =
+      std::ranges::find_if(placed_, [&](const auto& one) { return one.first >= first && one.second.txid.view < view; });
+  if (old == placed_.end())
+    return std::nullopt;
+  // Of the new view there may be some behind it, and nothing can be between them.
+  Wrong lost;
+  for (auto at = old; at != placed_.end();)
+    if (at->second.txid.view < view)
+    {
+      if (at->second.acknowledged)
+        lost = "transaction " + at->second.txid.to_string() + " was acknowledged and the next view begins before it";
+      at = placed_.erase(at);
+    }
+    else
+      ++at;
+  return lost;
+}
+
+Model::Wrong Model::cut(Seqno last)
+{
+  Wrong lost;
   for (auto at = placed_.upper_bound(last); at != placed_.end(); at = placed_.erase(at))
     if (at->second.acknowledged)
       lost = "transaction " + at->second.txid.to_string() + " was acknowledged and is lost";
   return lost;
 }
 
-std::optional<std::string> Model::compare(const kv::State& state) const
+const Model::Placed* Model::find(TxId txid) const
+{
+  const auto* const placed = at(txid.seqno);
+  return placed && placed->txid == txid ? placed : nullptr;
+}
+
+const Model::Placed* Model::at(Seqno seqno) const
+{
+  const auto found = placed_.find(seqno);
+  return found == placed_.end() ? nullptr : &found->second;
+}
+
+std::string Model::answer(std::size_t plan, Seqno last) const
+{
+  return (*plans_)[plan].answer(
+      [&](const std::string& map, const std::string& key) -> std::optional<std::string>
+      {
+        for (auto at = placed_.upper_bound(last); at != placed_.begin();)
+        {
+          const auto& writes = (--at)->second.writes;
+          const auto found = writes.find(map);
+          if (found == writes.end())
+            continue;
+          if (const auto written = found->second.find(key); written != found->second.end())
+            return written->second;
+        }
+        return std::nullopt;
+      });
+}
+
+Model::Wrong Model::told(TxId txid, consensus::TxStatus status)
+{
+  using consensus::TxStatus;
+  const auto known = final_.find(txid);
+  if (known != final_.end() && known->second != status)
+    return "transaction " + txid.to_string() + " was " + std::string(consensus::to_string(known->second)) +
+           " and is now " + std::string(consensus::to_string(status));
+  if (status == TxStatus::committed && !find(txid))
+    return "transaction " + txid.to_string() + " is said to be committed and has no place";
+  if (status == TxStatus::invalid && find(txid))
+    return "transaction " + txid.to_string() + " is said to be invalid and has its place";
+  if (status == TxStatus::committed || status == TxStatus::invalid)
+    final_.emplace(txid, status);
+  return std::nullopt;
+}
+
+Model::Wrong Model::compare(const kv::State& state) const
 {
   std::map<std::string, std::map<std::string, std::pair<Seqno, std::string>>> expected;
   for (const auto& [seqno, placed] : placed_)
@@ -62,7 +142,7 @@ std::optional<std::string> Model::compare(const kv::State& state) const
     map.tree.check();
   }
   for (const auto& [map, entries] : expected)
-    if (!is_framework(map) && !entries.empty())
+    if (!entries.empty())
       return "map " + map + " lacks " + std::to_string(entries.size()) + " keys";
   return std::nullopt;
 }

@@ -1,303 +1,319 @@
 #include "world.h"
 
-#include "consensus/replay.h"
-#include "crypto/certificate.h"
 #include "ledger/entry.h"
 #include "ledger/verifier.h"
 #include "node/json.h"
 #include "node/tables.h"
 
 #include <boost/json.hpp>
-#include <openssl/rand.h>
+
+#include <stdexcept>
+#include <utility>
 
 namespace concordat::simulation
 {
 namespace
 {
-const base::Path ledger_directory = "ledger";
-const base::Path sealed_directory = "sealed";
-constexpr std::uint64_t chunk_size = 6000; // so that a history of some dozen batches has several chunks
+const base::Path sealing_key_file = "keys/sealing.key";
+const base::Path member_file = "keys/member.pem";
+const std::vector<base::Path> all_directories = {"keys", ledger_directory, sealed_directory};
+constexpr unsigned deepest = 3;
 
-/// OpenSSL's interface for a random generator of one's own is deprecated without one that suits a test.
-std::mt19937_64 openssl_random;
-
-int fill(unsigned char* out, int size)
+node::Configuration basic_configuration()
 {
-  for (int i = 0; i < size; ++i)
-    out[i] = static_cast<unsigned char>(openssl_random());
-  return 1;
-}
+  namespace json = boost::json;
+  const json::object text{
+      {"network",
+       {{"node_to_node_interface", {{"bind_address", "127.0.0.1:8000"}}},
+        {"rpc_interfaces", {{"main", {{"bind_address", "127.0.0.1:8001"}}}}}}},
+      {"command",
+       {{"type", "Start"},
+        {"service_certificate_file", "service_cert.pem"},
+        {"start", {{"members", {{{"certificate_file", member_file}}}}}}}},
+      {"ledger", {{"directory", ledger_directory}, {"chunk_size", "6KB"}}},
+      {"concordat", {{"open_service", true}, {"sealed_directory", sealed_directory}}}};
+  return node::parse_configuration(json::serialize(text)).value();
 }
 
-void seed_openssl(std::uint64_t seed)
+/// A machine on which nothing has happened yet, and the same after a service was created on it: that takes long, as
+/// an RSA key is made, so that few histories begin with it.
+struct Beginning
 {
-  openssl_random.seed(seed);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-  static const RAND_METHOD method = {[](const void*, int) { return 1; },         fill, [] {},
-                                     [](const void*, int, double) { return 1; }, fill, [] { return 1; }};
-  RAND_set_rand_method(&method);
-#pragma GCC diagnostic pop
+  std::string member; ///< DER
+  Files empty;
+  Files founded;
+  std::vector<TxId> placed;
+};
+
+const Beginning& beginning()
+{
+  static const Beginning made = []
+  {
+    Beginning out;
+    base::SimulatedFileSystem files(0);
+    SimulatedClock clock;
+    seed_openssl(0);
+    const auto key = crypto::KeyPair::generate(crypto::Curve::p256);
+    const auto member = crypto::self_signed(key, {"CN=member", {}, clock.unix_seconds() - 60, 10, false}).value();
+    out.member = member.der();
+    put_back(files, {"keys"}, {{member_file, member.pem()}});
+    const auto platform = attestation::VirtualPlatform::open(files, sealing_key_file, Digest{}).value();
+    out.empty = copy_of(files, all_directories);
+
+    const std::deque<Plan> plans;
+    struct NoPool : base::Executor
+    {
+      Result<void> submit(base::Job) override
+      {
+        return fail(ErrorCode::unavailable, "there is no pool");
+      }
+    } pool;
+    const auto node = node::Node::start_driven(
+        basic_configuration(), std::make_unique<PlannedApplication>(plans, PlannedApplication::Events{}), files, clock,
+        *platform, {pool, nullptr, [&](TxId txid) { out.placed.push_back(txid); }});
+    out.founded = copy_of(files, all_directories);
+    return out;
+  }();
+  return made;
+}
 }
 
-World::World(std::uint64_t seed)
+World::World(std::uint64_t seed, Verdict::Tally& tally)
     : random_(seed),
+      from_nothing_(seed % 64 == 0),
       files_(seed),
-      sealing_key_(32, 'k'),
-      identity_(node::Identity{
-          crypto::KeyPair::generate(crypto::Curve::p256), crypto::KeyPair::generate(crypto::Curve::p256), "", "",
-          std::make_shared<ledger::LedgerSecrets>(ledger::LedgerSecret::generate()), true})
+      verdict_(tally),
+      watched_(
+          files_, ledger_directory,
+          [this]() -> std::shared_ptr<const ledger::LedgerSecrets>
+          {
+            attestation::SealedFiles sealed(files_, platform_->sealing_key());
+            const auto identity = node::SealedState(files_, sealed, sealed_directory).load_identity();
+            return identity ? identity->ledger_secrets : nullptr;
+          }),
+      insider_(random_, model_, verdict_, [this] { at_once(); }),
+      clients_(
+          random_, plans_, model_, verdict_, beginning().member, [this] { insider_.look_around(); },
+          [this] { at_once(); }),
+      configuration_(basic_configuration()),
+      check_invariants_(random_.one_in(2))
 {
+  seed_openssl(seed);
+  auto& limits = configuration_.transactions;
+  if (random_.one_in(2))
+    limits.max_batch_count = 1 + random_.below(4);
+  if (random_.one_in(2))
+    limits.max_batch_size = 500 + random_.below(3000);
+  if (random_.one_in(4))
+    limits.max_waiting_size = 4000 + random_.below(4000);
+  if (random_.one_in(4))
+    configuration_.max_uncommitted = 2 + random_.below(6);
+  configuration_.chunk_size = 4000 + random_.below(8000);
+  files_.set_hook([this](std::string_view, const base::Path&) { during_disk_operation(); });
 }
 
 World::~World()
 {
-  stop();
+  end_process();
 }
 
-std::uint64_t World::below(std::uint64_t bound)
+std::uint64_t World::fingerprint()
 {
-  return random_() % bound;
+  return files_.operations() * 1'000'003 + random_.below(1'000'003);
 }
 
-void World::stop()
+void World::install()
 {
-  sequencer_.reset();
-  store_.reset();
-  sealed_state_.reset();
-  sealed_.reset();
+  const auto& files = from_nothing_ ? beginning().empty : beginning().founded;
+  put_back(watched_, all_directories, files);
+  platform_ = attestation::VirtualPlatform::open(files_, sealing_key_file, Digest{}).value();
+  if (from_nothing_)
+    return;
+  for (const auto txid : beginning().placed)
+    verdict_.wrong_if(model_.place(txid, std::nullopt));
+  model_.acknowledge_all(beginning().placed.back().seqno);
+  founded_ = true;
 }
 
 std::optional<std::string> World::run()
 {
-  if (auto wrong = boot())
-    return wrong;
-  const auto actions = 30 + below(70);
-  for (std::uint64_t i = 0; i < actions; ++i)
-    if (auto wrong = act())
-      return "action " + std::to_string(i) + ": " + *wrong;
-  if (auto wrong = power_loss())
-    return wrong;
-  return check_ledger();
+  install();
+  restart(true);
+  const auto actions = 40 + random_.below(80);
+  for (std::uint64_t i = 0; i < actions && !verdict_.first(); ++i)
+    act();
+  if (!verdict_.first())
+    restart(true);
+  if (!verdict_.first())
+    check_ledger();
+  return verdict_.first();
 }
 
-std::optional<std::string> World::act()
+void World::act()
 {
-  std::optional<std::string> wrong;
-  const auto dice = below(100);
-  if (dice < 50)
-    wrong = submit();
+  const auto dice = random_.below(100);
+  if (dice < 45)
+    clients_.act();
+  else if (dice < 55)
+    clients_.run_job();
+  else if (dice < 73)
+    step();
+  else if (dice < 76)
+    try_to_repair();
+  else if (dice < 79)
+    insider_.wait_for_some();
   else if (dice < 82)
-    wrong = step();
+    insider_.read_feed();
   else if (dice < 86)
-    files_.set_crash_after(below(25));
-  else if (dice < 89)
-    wrong = power_loss();
-  else if (dice < 92)
+    files_.set_crash_after(random_.below(25));
+  else if (dice < 88)
+    restart(true);
+  else if (dice < 91)
     inject_disk_fault();
-  else if (dice < 97)
+  else if (dice < 95)
     clock_.advance(std::chrono::milliseconds(600));
+  else if (dice < 97)
+    stop();
+  else if (dice < 99)
+  {
+    copies_.push_back(copy());
+    if (copies_.size() > 3)
+      copies_.pop_front();
+  }
   else
-    wrong = check_served();
-  if (!wrong)
-    wrong = problem_;
-  if (!wrong && files_.crashed())
-    wrong = power_loss();
-  return wrong;
+    put_disk_back();
+  if (watched_.wrong())
+    verdict_.wrong(*watched_.wrong());
+  if (!verdict_.first() && files_.crashed())
+    restart(true);
+}
+
+void World::step()
+{
+  const bool could_write = node_->sequencer().can_write();
+  ++order_is_busy_;
+  node_->sequencer().step();
+  --order_is_busy_;
+  if (could_write != node_->sequencer().can_write())
+    verdict_.count(could_write ? "disk breaks" : "disk is repaired");
+  insider_.check_served();
+  check_answered();
+}
+
+/// Nobody waits for what cannot come, and nothing counts as waiting that does not.
+void World::check_answered()
+{
+  insider_.check_told();
+  const auto& order = node_->sequencer();
+  if ((!order.can_write() || order.waiting() == 0) && clients_.somebody_waits_for_the_order())
+    verdict_.wrong("a request that was handed to the order is never answered");
+  const bool nothing_open = !order.can_write() || node_->store().head_seqno() == order.committed().seqno;
+  if (nothing_open && order.waiting() != 0)
+    verdict_.wrong("transactions count as waiting, and there are none");
 }
 
 void World::inject_disk_fault()
 {
-  const auto kind = below(2) == 0 ? base::DiskFault::no_space : base::DiskFault::sync_error;
-  files_.fail_next(kind, below(6));
+  const auto kind = random_.one_in(2) ? base::DiskFault::no_space : base::DiskFault::sync_error;
+  files_.fail_next(kind, random_.below(6));
+  disk_may_fail_ = true;
 }
 
-std::optional<std::string> World::power_loss()
+void World::try_to_repair()
 {
-  stop();
-  files_.crash();
-  // The machine may fail again while it comes back.
-  for (int attempt = 0;; ++attempt)
+  if (!node_->sequencer().can_write())
+    clock_.advance(std::chrono::milliseconds(1100));
+  step();
+}
+
+void World::break_and_repair()
+{
+  files_.fail_next(random_.one_in(2) ? base::DiskFault::no_space : base::DiskFault::sync_error, 0);
+  disk_may_fail_ = true;
+  step();
+  for (auto attempts = random_.below(3); attempts > 0 && !files_.crashed(); --attempts)
   {
-    if (attempt < 3 && below(4) == 0)
-      files_.set_crash_after(below(12));
-    auto wrong = boot();
-    if (wrong || !files_.crashed())
-      return wrong;
-    stop();
-    files_.crash();
+    try_to_repair();
+    clients_.act();
   }
 }
 
-/// Comes back from what is on the disk. A crash on the way is for the caller to see.
-std::optional<std::string> World::boot()
+/// A handler pauses, and everybody else goes on.
+void World::meanwhile()
 {
-  sealed_ = std::make_unique<attestation::SealedFiles>(files_, sealing_key_);
-  sealed_state_ = std::make_unique<node::SealedState>(files_, *sealed_, sealed_directory);
-  store_ = std::make_unique<kv::Store>();
-  const auto failed = [&](const Error& error) -> std::optional<std::string>
-  {
-    if (files_.crashed())
-      return std::nullopt;
-    return "cannot start: " + error.describe();
-  };
+  if (depth_ >= deepest || files_.crashed())
+    return;
+  ++depth_;
+  const auto dice = random_.below(10);
+  if (dice < 4)
+    clients_.act();
+  else if (dice < 5)
+    clients_.run_job();
+  else if (dice < 6)
+    clients_.lose_patience();
+  else if (dice < 7)
+    insider_.wait_for_some();
+  else if (order_is_busy_ == 0)
+    dice < 8 ? try_to_repair() : break_and_repair();
+  --depth_;
+}
 
-  if (auto made = files_.make_directory(sealed_directory); !made)
-    return failed(made.error());
-  const auto durable = sealed_state_->load();
-  if (!durable)
-    return failed(durable.error());
-  const consensus::Trust trust{identity_.service_key.public_key(), durable->mark};
-  auto chunks = ledger::ChunkFiles::open(
-      files_, ledger_directory, *identity_.ledger_secrets, {.acknowledged = trust.mark.txid.seqno});
-  if (!chunks)
-    return failed(chunks.error());
-  auto replayed = consensus::replay(**chunks, *identity_.ledger_secrets, trust);
-  if (!replayed)
-    return failed(replayed.error());
-  const auto index = consensus::log_end(*durable, *replayed);
-  if (!index)
-    return failed(index.error());
+/// The thread of the order waits for the disk, and everybody else goes on.
+void World::during_disk_operation()
+{
+  if (!serving_ || depth_ >= deepest || !random_.one_in(6))
+    return;
+  verdict_.count("somebody acts during a disk operation");
+  act_within();
+}
 
-  const auto last = replayed->state->seqno();
-  if (auto lost = model_.cut(last))
-    return lost;
-  if (last < served_.seqno)
-    return "state that was served is gone: had " + served_.to_string() + ", now ends at " + std::to_string(last);
-  if (auto different = model_.compare(*replayed->state))
-    return "after a restart " + *different;
-  for (Seqno seqno = 1; seqno <= last; ++seqno)
+/// Somebody is told something, on whatever thread.
+void World::at_once()
+{
+  if (!serving_ || depth_ >= deepest || files_.crashed() || !random_.one_in(6))
+    return;
+  verdict_.count("somebody acts within an answer");
+  act_within();
+}
+
+/// In the middle of what the order does, so that no step may be taken.
+void World::act_within()
+{
+  ++depth_;
+  ++order_is_busy_;
+  const auto dice = random_.below(8);
+  if (dice < 5)
+    clients_.act();
+  else if (dice < 6)
+    clients_.run_job();
+  else if (dice < 7)
+    insider_.wait_for_some();
+  else
+    insider_.read_feed();
+  --order_is_busy_;
+  --depth_;
+}
+
+/// Between a transaction's place and its encoding.
+void World::placed(TxId txid)
+{
+  if (!first_placed_)
+    first_placed_ = txid;
+  if (txid.seqno == 1) // a service that is begun again has the ids of one that never came to be
+    model_.forget_told();
+  if (serving_)
+    insider_.look_around();
+  verdict_.wrong_if(model_.place(txid, clients_.placed(txid)));
+  if (!serving_ || files_.crashed())
+    return;
+  // Its batch cannot be closed until this returns.
+  if (depth_ < deepest && random_.one_in(8))
+    act_within();
+  if (random_.one_in(150))
   {
-    const bool signature = std::binary_search(replayed->signatures.begin(), replayed->signatures.end(), seqno);
-    if (signature == model_.has(seqno))
-      return "seqno " + std::to_string(seqno) +
-             (signature ? " is a signature where a write was" : " holds nothing known");
+    encoding_failed_ = true;
+    verdict_.count("entry that cannot be encoded");
+    throw std::runtime_error("no memory");
   }
-  founded_ = last != 0;
-
-  store_->reset(replayed->state, replayed->state->txid().view);
-  if (!founded_)
-  {
-    crypto::CertificateRequest request{"CN=simulated service", {}, clock_.unix_seconds(), 1, true};
-    const auto service = crypto::self_signed(identity_.service_key, request);
-    request = {"CN=simulated node", {"iPAddress:127.0.0.1"}, clock_.unix_seconds(), 1, false};
-    const auto node = crypto::issue(identity_.node_key.public_key(), request, identity_.service_key, *service);
-    service_certificate_ = service->pem();
-    node_certificate_ = node->pem();
-  }
-  consensus::SequencerOptions options;
-  options.chunk_size = chunk_size;
-  sequencer_ = std::make_unique<consensus::Sequencer>(
-      *store_, files_, ledger_directory, *identity_.ledger_secrets,
-      consensus::Signer{
-          identity_.node_id(), identity_.node_key, node_certificate_, identity_.service_key, "issuer", "subject"},
-      clock_, *sealed_state_, options,
-      consensus::SequencerStart{
-          std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
-          *durable, *index});
-  if (auto opened = sequencer_->open_term(); !opened)
-    return failed(opened.error());
-  return found_service();
-}
-
-/// The first transaction of a service, so that an auditor's reader can check the ledger.
-std::optional<std::string> World::found_service()
-{
-  if (founded_)
-    return std::nullopt;
-  const auto transaction = store_->begin_fresh(kv::RunBy::node);
-  const auto id = identity_.node_id();
-  transaction->put(node::tables::node_info, id, R"({"status":"Trusted"})");
-  transaction->put(node::tables::node_certificates, id, node_certificate_);
-  transaction->put(
-      node::tables::service_info, ledger::single_key,
-      node::to_canonical_json(boost::json::object{{"cert", service_certificate_}, {"status", "Open"}}));
-  TxId placed;
-  const auto submitted = sequencer_->submit(
-      *transaction, [&](TxId txid) { placed = txid; },
-      [this, &placed](const Result<void>& outcome)
-      {
-        if (outcome)
-          model_.acknowledge(placed);
-      });
-  if (!submitted)
-    return std::nullopt;
-  if (auto lost = model_.place(*submitted, transaction->writes()))
-    return lost;
-  founded_ = sequencer_->step();
-  return std::nullopt;
-}
-
-std::optional<std::string> World::submit()
-{
-  if (!founded_)
-    return found_service();
-  const auto transaction = store_->begin();
-  const auto writes = 1 + below(4);
-  for (std::uint64_t i = 0; i < writes; ++i)
-  {
-    const auto map = (below(2) == 0 ? "public:app.map" : "app.map") + std::to_string(below(3));
-    const auto key = "key" + std::to_string(below(40));
-    if (below(5) == 0)
-      transaction->remove(map, key);
-    else
-      transaction->put(
-          map, key, std::string(below(10) == 0 ? below(3000) : below(30), static_cast<char>('a' + below(26))));
-  }
-  if (below(4) == 0)
-    (void)transaction->get("app.map0", "key" + std::to_string(below(40)));
-  const auto placed = std::make_shared<TxId>();
-  const auto submitted = sequencer_->submit(
-      *transaction, [placed](TxId txid) { *placed = txid; },
-      [this, placed](const Result<void>& outcome)
-      {
-        if (outcome)
-          model_.acknowledge(*placed);
-      });
-  if (!submitted)
-    return std::nullopt;
-  return model_.place(*submitted, transaction->writes());
-}
-
-std::optional<std::string> World::step()
-{
-  const auto view = sequencer_->view();
-  const auto committed = sequencer_->committed().seqno;
-  sequencer_->step();
-  // A repair after a disk fault begins a view where the committed ledger ends; what was refused is gone by then.
-  if (sequencer_->view() != view)
-    if (auto lost = model_.cut(committed))
-      return lost;
-  return check_served();
-}
-
-/// What readers are given is signed, never goes back, and is what was written up to there.
-std::optional<std::string> World::check_served()
-{
-  const auto state = store_->committed();
-  const auto committed = sequencer_->committed();
-  if (state->txid() != committed)
-    return "state " + state->txid().to_string() + " is served while " + committed.to_string() + " is committed";
-  if (committed.seqno < served_.seqno)
-    return "the committed state goes back";
-  const auto covering = sequencer_->signature_covering(committed.seqno);
-  if (committed.seqno != 0 && (!covering || *covering != committed.seqno))
-    return "state is served that no signature covers";
-  served_ = committed;
-  return model_.compare(*state);
-}
-
-std::optional<std::string> World::check_ledger()
-{
-  if (auto wrong = check_served())
-    return wrong;
-  ledger::VerifyOptions options;
-  options.strict = true;
-  const auto report = ledger::verify_ledger(files_, {ledger_directory}, options);
-  if (!report.ok())
-    for (const auto& finding : report.findings)
-      if (!finding.is_note)
-        return "the ledger does not verify: " + finding.place + ": " + finding.text;
-  return std::nullopt;
 }
 }

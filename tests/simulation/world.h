@@ -1,85 +1,103 @@
 #pragma once
 
+#include "attestation/virtual_platform.h"
+#include "clients.h"
+#include "consensus/invariants.h"
+#include "insider.h"
+#include "machine.h"
 #include "model.h"
+#include "node/node.h"
+#include "plan.h"
+#include "random.h"
+#include "watched_files.h"
 
-#include "attestation/sealed_file.h"
-#include "base/clock.h"
-#include "base/simulated_files.h"
-#include "consensus/sequencer.h"
-#include "node/identity.h"
-
+#include <deque>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
+#include <vector>
 
 namespace concordat::simulation
 {
-/// A clock that stands still until it is told to go on.
-class SimulatedClock : public base::Clock
-{
-public:
-  void advance(std::chrono::milliseconds time)
-  {
-    passed_ += time;
-  }
-  std::chrono::system_clock::time_point now() const override
-  {
-    return std::chrono::system_clock::time_point(std::chrono::seconds(1'800'000'000) + passed_);
-  }
-  std::chrono::steady_clock::time_point steady() const override
-  {
-    return std::chrono::steady_clock::time_point(std::chrono::seconds(1) + passed_);
-  }
+inline const base::Path ledger_directory = "ledger";
+inline const base::Path sealed_directory = "sealed";
 
-private:
-  std::chrono::milliseconds passed_{0};
-};
-
-/// The modules of one node from store to disk, without its network, and the model that they are held against.
-/// Every decision comes from the seed.
+/// One node without network and threads on a machine whose disk, clock and power fail, its clients, and the model that
+/// they are held against. Every decision comes from the seed.
 class World
 {
 public:
-  explicit World(std::uint64_t seed);
+  World(std::uint64_t seed, Verdict::Tally& tally);
   ~World();
 
-  /// Lives through a random history of writes, batches, disk faults and crashes.
+  /// Lives through a random history.
   /// @return what went wrong, if anything
   std::optional<std::string> run();
+  /// Equal for equal histories.
+  std::uint64_t fingerprint();
 
 private:
-  std::optional<std::string> act();
-  std::optional<std::string> boot();
-  std::optional<std::string> power_loss();
-  std::optional<std::string> found_service();
-  std::optional<std::string> submit();
-  std::optional<std::string> step();
-  std::optional<std::string> check_served();
-  std::optional<std::string> check_ledger();
-  void inject_disk_fault();
-  std::uint64_t below(std::uint64_t bound);
-  void stop();
+  struct Copy
+  {
+    Files files;
+    Model model;
+    Insider::Seen seen;
+    std::uint64_t branch;
+  };
 
-  std::mt19937_64 random_;
+  void install();
+  void act();
+  void step();
+  void check_answered();
+  void try_to_repair();
+  void break_and_repair();
+  void inject_disk_fault();
+  void meanwhile();
+  void during_disk_operation();
+  void at_once();
+  void act_within();
+  void placed(TxId txid);
+
+  bool boot(node::StartOptions options = {});
+  void check_start(const node::StartOptions& options, const consensus::Mark& mark);
+  void restart(bool power_lost);
+  void stop();
+  void end_process();
+
+  Copy copy();
+  void go_back(const std::vector<base::Path>& directories, const Copy& to);
+  void put_disk_back();
+  void check_ledger();
+  consensus::DurableState sealed();
+
+  Random random_;
+  const bool from_nothing_; ///< the service is created in this history, or was before it
   base::SimulatedFileSystem files_;
   SimulatedClock clock_;
-  std::string sealing_key_;
-  Model model_;
-  node::Identity identity_;
-  std::string node_certificate_;
+  std::deque<Plan> plans_;
+  Verdict verdict_;
+  Model model_{plans_};
+  std::unique_ptr<attestation::VirtualPlatform> platform_;
+  WatchedFiles watched_;
+  Insider insider_;
+  Clients clients_;
+  node::Configuration configuration_;
+  const bool check_invariants_; ///< the simulation must find faults without them too
+  std::unique_ptr<consensus::Invariants> invariants_;
   std::string service_certificate_;
   bool founded_ = false;
-  TxId served_; ///< the newest state that was ever served; may never go back
-  std::optional<std::string> problem_;
+  bool disk_may_fail_ = false; ///< a fault has been asked for since the power was lost last
+  std::deque<Copy> copies_;
+  std::uint64_t branch_ = 0;      ///< of the history: another one since the disk was put back
+  std::uint64_t last_branch_ = 0; ///< given out
 
   // Of the running process; gone at a crash.
-  std::unique_ptr<attestation::SealedFiles> sealed_;
-  std::unique_ptr<node::SealedState> sealed_state_;
-  std::unique_ptr<kv::Store> store_;
-  std::unique_ptr<consensus::Sequencer> sequencer_;
+  std::unique_ptr<node::Node> node_;
+  bool serving_ = false;
+  bool encoding_failed_ = false; ///< so that the view ends
+  unsigned depth_ = 0;           ///< of what goes on within what else goes on
+  unsigned order_is_busy_ = 0;   ///< the thread of the order is in the middle of something
+  std::optional<TxId> first_placed_;
+  std::string refusal_; ///< why it did not start
 };
-
-/// Makes everything random in OpenSSL follow from `seed`, keys and signatures included.
-void seed_openssl(std::uint64_t seed);
 }
