@@ -1,5 +1,6 @@
 #include "consensus/test_sequencer.h"
 
+#include "kv/write_set.h"
 #include "ledger/entry.h"
 #include "ledger/receipt.h"
 
@@ -256,6 +257,34 @@ TEST_F(SequencerTest, DamagedAcknowledgedEntryStopsTheReplay)
   ASSERT_TRUE(cut) << "the last batch cannot be told from a torn one";
   EXPECT_EQ(cut->cut_entries, 2U);
   EXPECT_EQ(cut->state->seqno(), 6U);
+}
+
+TEST_F(SequencerTest, AnEntryThatAnotherOneWasSignedInPlaceOfIsRefused)
+{
+  start();
+  std::optional<bool> outcome;
+  for (const auto* const value : {"first", "good", "later"})
+  {
+    ASSERT_TRUE(write("a", value, outcome));
+    sequencer_->step();
+  }
+  ASSERT_LT(durable_.saved.mark.txid.seqno, 3U) << "what is sealed does not cover it";
+  const auto signed_one = sequencer_->read(3).value();
+  sequencer_.reset();
+  // As whoever has the ledger's secret could make it: it authenticates, and nobody has signed it.
+  std::string maps;
+  kv::encode({{"map", {{"a", "evil"}}}}, kv::Domain::private_maps, maps);
+  const auto forged = ledger::encode_entry(secrets_.at(3), {2, 3}, 0, {}, {}, maps).bytes;
+  ASSERT_EQ(forged.size(), signed_one.size());
+  auto content = files_.read("ledger/ledger_1").value();
+  content.replace(content.find(signed_one), forged.size(), forged);
+  ASSERT_TRUE(files_.replace("ledger/ledger_1", content));
+  auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
+  ASSERT_TRUE(chunks);
+  const auto replayed = replay(**chunks, secrets_, Trust{key_.public_key(), durable_.saved.mark});
+  ASSERT_FALSE(replayed);
+  EXPECT_NE(replayed.error().describe().find("the signed root differs"), std::string::npos)
+      << replayed.error().describe();
 }
 
 TEST_F(SequencerTest, OlderDurableStateThanTheLedgerIsRefused)

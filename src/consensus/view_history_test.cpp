@@ -37,5 +37,6 @@ TEST(TxStatus, FollowsTheTableOfTheSheet)
   EXPECT_EQ(status_of({3, 21}, 4, committed), TxStatus::invalid);
   EXPECT_EQ(status_of({4, 22}, 0, committed), TxStatus::unknown);
   EXPECT_EQ(status_of({5, 22}, 0, committed), TxStatus::unknown);
+  EXPECT_EQ(status_of({5, 21}, 4, committed), TxStatus::unknown) << "its seqno is taken, in another view";
 }
 }

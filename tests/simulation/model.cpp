@@ -104,6 +104,8 @@ Model::Wrong Model::told(TxId txid, consensus::TxStatus status)
            " and is now " + std::string(consensus::to_string(status));
   if (status == TxStatus::committed && !find(txid))
     return "transaction " + txid.to_string() + " is said to be committed and has no place";
+  if (status == TxStatus::pending && !find(txid))
+    return "transaction " + txid.to_string() + " is said to be pending and has no place";
   if (status == TxStatus::invalid && find(txid))
     return "transaction " + txid.to_string() + " is said to be invalid and has its place";
   if (status == TxStatus::committed || status == TxStatus::invalid)
