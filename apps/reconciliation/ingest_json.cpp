@@ -30,8 +30,8 @@ std::string explain(simdjson::error_code error, std::string_view body)
   }
   if (const auto mistake = find_json_mistake(body))
     return "the body is not JSON: " + mistake->describe();
-  // It is JSON, then, but for a number that no computer holds.
-  return "the body is not JSON that can be read: a number is out of range";
+  const auto obstacle = find_json_obstacle(body);
+  return "the body is not JSON that can be read" + (obstacle ? ": " + obstacle->describe() : "");
 }
 
 const char* type_name(dom::element_type type)

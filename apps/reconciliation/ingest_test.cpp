@@ -200,7 +200,7 @@ TEST(JsonIngest, NamesLineAndColumnOfAMistake)
       "the body is not JSON: line 2, column 24: a comma with nothing between it and ]");
   EXPECT_EQ(
       json_refusal("{\"lei\":\"A\",\"nace\":1e999}"),
-      "the body is not JSON that can be read: a number is out of range");
+      "the body is not JSON that can be read: line 1, column 19: a number that does not fit into 64 bits");
 }
 
 TEST(Texts, AreRefusedByTheRuleThatWasAgreed)

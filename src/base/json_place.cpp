@@ -1,6 +1,8 @@
 #include "concordat/json_place.h"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 
 namespace concordat
 {
@@ -21,7 +23,8 @@ bool is_hex(char c)
 class Walk
 {
 public:
-  explicit Walk(std::string_view text) : text_(text)
+  /// @param whole  stops at mistakes alone; otherwise also at what is JSON, but too much of it
+  Walk(std::string_view text, bool whole) : text_(text), whole_(whole)
   {
     if (text_.starts_with("\xef\xbb\xbf"))
       at_ = 3;
@@ -32,10 +35,10 @@ public:
     skip_space();
     if (done())
       return mistake(at_, "the text is empty");
-    while (reason_.empty() && !too_deep_ && value())
+    while (reason_.empty() && value())
     {
     }
-    if (too_deep_)
+    if (too_deep_ && whole_)
       return std::nullopt;
     if (reason_.empty())
     {
@@ -88,7 +91,7 @@ private:
     if (open_.size() == max_depth)
     {
       too_deep_ = true;
-      return false;
+      return fail(at_, "more than 1,024 levels of arrays and objects");
     }
     open_.push_back(bracket);
     ++at_;
@@ -266,7 +269,16 @@ private:
       if (!digits())
         return fail(begin, "a number without digits in its exponent");
     }
-    return true;
+    return whole_ || fits(text_.substr(begin, at_ - begin)) || fail(begin, "a number that does not fit into 64 bits");
+  }
+
+  static bool fits(std::string_view number)
+  {
+    const auto* const end = number.data() + number.size();
+    const auto in_range = [&](auto value) { return std::from_chars(number.data(), end, value).ec == std::errc(); };
+    if (number.find_first_of(".eE") != std::string_view::npos)
+      return in_range(double{});
+    return number.front() == '-' ? in_range(std::int64_t{}) : in_range(std::uint64_t{});
   }
 
   bool word()
@@ -305,6 +317,7 @@ private:
   }
 
   std::string_view text_;
+  bool whole_;
   std::size_t at_ = 0;
   std::string open_; ///< brackets that are not closed yet
   std::string reason_;
@@ -320,6 +333,12 @@ std::string JsonMistake::describe() const
 
 std::optional<JsonMistake> find_json_mistake(std::string_view text)
 {
-  return Walk(text).run();
+  return Walk(text, true).run();
+}
+
+std::optional<JsonMistake> find_json_obstacle(std::string_view text)
+{
+  auto mistake = find_json_mistake(text);
+  return mistake ? mistake : Walk(text, false).run();
 }
 }

@@ -79,4 +79,19 @@ TEST(JsonPlace, IsNotFooledByDepth)
   EXPECT_EQ(mistake(std::string(2'000'000, '[')), "none");
   EXPECT_EQ(mistake(std::string(1000, '[') + ","), "line 1, column 1001: a comma where a value is expected");
 }
+
+TEST(JsonPlace, NamesWhatIsJsonButTooMuchOfIt)
+{
+  const auto obstacle = [](std::string_view text)
+  {
+    const auto found = find_json_obstacle(text);
+    return found ? found->describe() : std::string("none");
+  };
+  EXPECT_EQ(obstacle("[\n18446744073709551616]"), "line 2, column 1: a number that does not fit into 64 bits");
+  EXPECT_EQ(obstacle("[-9223372036854775809]"), "line 1, column 2: a number that does not fit into 64 bits");
+  EXPECT_EQ(obstacle("{\"a\":1e999}"), "line 1, column 6: a number that does not fit into 64 bits");
+  EXPECT_EQ(obstacle("[18446744073709551615,-9223372036854775808,1e300,0.5]"), "none");
+  EXPECT_EQ(obstacle(std::string(1025, '[')), "line 1, column 1025: more than 1,024 levels of arrays and objects");
+  EXPECT_EQ(obstacle("[18446744073709551616,]"), "line 1, column 22: a comma with nothing between it and ]");
+}
 }

@@ -102,7 +102,10 @@ public:
     const InputRecord place{{}, {}, ++number_, line_};
     dom::element root;
     if (const auto error = parser_.parse(element.data(), element.size()).get(root))
-      return findings_.refuse(place, {}, simdjson::error_message(error));
+    {
+      const auto obstacle = find_json_obstacle(element);
+      return findings_.refuse(place, {}, obstacle ? obstacle->reason : simdjson::error_message(error));
+    }
     dom::object object;
     if (root.get(object) != simdjson::SUCCESS)
       return findings_.refuse(place, {}, std::string("a record must be an object, not ") + type_name(root.type()));
@@ -186,7 +189,7 @@ Attempt<void> read_lines(std::string_view text, JsonRecords& records)
     ++number;
     if (!line.empty())
     {
-      if (const auto mistake = find_json_mistake(line))
+      if (const auto mistake = find_json_obstacle(line))
         return refuse(
             fmt::format(
                 "the input is not JSON: line {}, column {}: {}", number, before + mistake->column, mistake->reason),
@@ -200,7 +203,7 @@ Attempt<void> read_lines(std::string_view text, JsonRecords& records)
 
 std::unexpected<Problem> not_json(std::string_view text, simdjson::error_code error)
 {
-  const auto mistake = find_json_mistake(text);
+  const auto mistake = find_json_obstacle(text);
   return refuse(
       "the input is not JSON: " + (mistake ? mistake->describe() : std::string(simdjson::error_message(error))),
       not_sent);
