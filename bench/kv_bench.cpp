@@ -247,4 +247,34 @@ void store_commit(benchmark::State& state)
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(store_commit);
+
+/// Large transactions, 17,000 random records of a million each, with a snapshot taken before: made ready beside the
+/// head, or as small ones are.
+void store_commit_large(benchmark::State& state)
+{
+  const auto keys = random_keys(1000000);
+  StoreOptions options;
+  if (state.range(0) == 0)
+    options.large = ~std::uint64_t{0};
+  Store store(options);
+  {
+    const auto tx = store.begin();
+    for (const auto& key : keys)
+      tx->put("records", key, value);
+    if (!store.commit(*tx, {}))
+      return state.SkipWithError("the first transaction failed");
+  }
+  std::mt19937_64 random(3);
+  for (auto _ : state)
+  {
+    state.PauseTiming();
+    const auto tx = store.begin_fresh();
+    for (int i = 0; i < 17000; ++i)
+      tx->put("records", keys[random() % keys.size()], value);
+    state.ResumeTiming();
+    benchmark::DoNotOptimize(store.commit(*tx, {}));
+  }
+  state.SetItemsProcessed(state.iterations() * 17000);
+}
+BENCHMARK(store_commit_large)->ArgName("prepared")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 }

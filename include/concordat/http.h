@@ -36,6 +36,7 @@ class BodySource
 public:
   virtual ~BodySource() = default;
   /// Replaces the content of `piece` with the next part (some 64 KiB is a good size); false once there is nothing more.
+  /// Takes some milliseconds: few threads do this for all answers, and an answer is broken off where it takes too long.
   virtual bool next(std::string& piece) = 0;
 };
 

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <exception>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace concordat::base
 {
@@ -22,6 +24,12 @@ std::thread start_thread(std::string name, std::function<void()> body)
           thread_died(name);
         }
       });
+}
+
+void give_way(int niceness)
+{
+  // On Linux a priority is a thread's own.
+  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
 }
 
 void thread_died(const std::string& name)

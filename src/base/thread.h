@@ -11,6 +11,11 @@ namespace concordat::base
 /// @param name  what the log and the debugger call it, 15 characters at most
 std::thread start_thread(std::string name, std::function<void()> body);
 
+/// Has the scheduler prefer other threads to the one that calls, wherever both want a processor: it goes on, later.
+/// Where the system does not let it, nothing changes.
+/// @param niceness  0 (none) to 19
+void give_way(int niceness);
+
 /// Ends the process with a message about what failed in the thread that calls. Inside a `catch` block only.
 [[noreturn]] void thread_died(const std::string& name);
 }

@@ -40,7 +40,13 @@ WorkerPool::WorkerPool(Options options) : options_(std::move(options))
 {
   CHECK(options_.threads >= 1, "a pool without threads would never do anything");
   for (unsigned i = 0; i < options_.threads; ++i)
-    threads_.push_back(start_thread(options_.name + "-" + std::to_string(i), [this] { work(); }));
+    threads_.push_back(start_thread(
+        options_.name + "-" + std::to_string(i),
+        [this]
+        {
+          give_way(options_.niceness);
+          work();
+        }));
   threads_.push_back(start_thread(options_.name + "-time", [this] { keep_time(); }));
 }
 

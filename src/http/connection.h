@@ -128,6 +128,7 @@ private:
   std::string body_; ///< or the piece of a stream
   std::size_t body_at_ = 0;
   std::shared_ptr<StreamedBody> stream_;
+  std::optional<Clock::time_point> piece_awaited_; ///< since when the next one is waited for
 
   Clock::time_point last_activity_;
   Clock::time_point idle_since_; ///< the beginning, or the end of the last answer

@@ -22,6 +22,27 @@ constexpr std::size_t piece_size = 64 << 10;
 /// How long, and beyond the largest body how much, a refused client may go on sending while they read the refusal.
 constexpr auto linger_time = std::chrono::seconds(5);
 constexpr std::uint64_t linger_size = 16 << 20;
+
+Response too_many_streams()
+{
+  auto response = Response::error(
+      503, "TooManyStreams",
+      "As many answers as you may have at once are being sent in pieces, to you or to others; try again later.");
+  response.headers.emplace_back("retry-after", "3");
+  return response;
+}
+
+/// A source that gives its slot back once it is gone, and not before: until then it holds what it is made from.
+std::shared_ptr<BodySource> counted(std::shared_ptr<BodySource> source, std::shared_ptr<const StreamSlot> slot)
+{
+  auto* const same = source.get();
+  return {
+      same, [source = std::move(source), slot = std::move(slot)](BodySource*) mutable
+      {
+        source.reset();
+        slot.reset();
+      }};
+}
 }
 
 void Connection::begin_answer(Response response, bool close)
@@ -35,6 +56,12 @@ void Connection::begin_answer(Response response, bool close)
   }
   HeadOptions head;
   head.http_1_0 = parser_.is_http_1_0();
+  std::shared_ptr<const StreamSlot> slot;
+  if (response.stream && !(slot = StreamSlot::take(interface_, known_, group_)))
+  {
+    ++interface_->streams_refused;
+    response = too_many_streams();
+  }
   closing_ = close || !parser_.keep_alive();
   if (response.stream)
   {
@@ -47,8 +74,8 @@ void Connection::begin_answer(Response response, bool close)
   if (response.stream)
   {
     stream_ = std::make_shared<StreamedBody>(
-        std::move(response.stream), worker_.streams(), std::to_string(group_), head.framing == Framing::chunked,
-        [mailbox = worker_.mailbox(), id = id()] { mailbox->nudge(id); });
+        counted(std::move(response.stream), std::move(slot)), worker_.streams(), std::to_string(group_),
+        head.framing == Framing::chunked, [mailbox = worker_.mailbox(), id = id()] { mailbox->nudge(id); });
     // Nobody asks the source of an answer to HEAD; it ends where all sources end.
     is_head_ ? stream_->cancel() : stream_->start();
     if (is_head_)
@@ -94,12 +121,16 @@ bool Connection::take_piece()
   switch (stream_->take(body_))
   {
   case StreamedBody::Outcome::piece:
+    piece_awaited_.reset();
     return true;
   case StreamedBody::Outcome::wait:
+    if (!piece_awaited_)
+      piece_awaited_ = Clock::now();
     body_.clear();
     flush();
     return false;
   case StreamedBody::Outcome::end:
+    piece_awaited_.reset();
     stream_.reset();
     std::string().swap(body_);
     return true;

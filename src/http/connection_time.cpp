@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "http/connection.h"
 #include "http/worker.h"
 
@@ -75,6 +76,15 @@ void Connection::check_answer(Clock::time_point now)
   const auto& limits = interface_->limits;
   if (over(now, answer_began_, limits.answer_timeout_ms))
     return close();
+  if (piece_awaited_ && over(now, *piece_awaited_, limits.piece_timeout_ms))
+  {
+    // The head is sent; only a connection that breaks off tells the client that the body is not whole.
+    spdlog::error(
+        "an answer on interface '{}' is broken off: a piece of it was not made in {} ms", interface_->name,
+        limits.piece_timeout_ms);
+    ++interface_->streams_broken_off;
+    return close();
+  }
   if (limits.min_answer_rate == 0 || (taken_before_ && !over(now, period_began_, limits.answer_rate_period_ms)))
     return;
   const auto taken = taken_by_client();

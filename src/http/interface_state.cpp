@@ -50,7 +50,9 @@ InterfaceState::InterfaceState(const Interface& configured, std::uint64_t descri
       is_known(std::move(known)),
       handshakes(std::make_shared<WaitingRoom>(limits.max_handshakes)),
       unfinished_requests(two_rooms(limits.max_unfinished_requests)),
-      waiting_answers(two_rooms(limits.max_waiting_answers))
+      waiting_answers(two_rooms(limits.max_waiting_answers)),
+      known_(limits.max_known_sessions),
+      streams_{FairShare(limits.max_streams), FairShare(limits.max_streams)}
 {
 }
 
@@ -70,7 +72,10 @@ void InterfaceState::set_identity(SslContext identity)
 InterfaceState::Counts InterfaceState::counts() const
 {
   const base::LockGuard lock(mutex_);
-  return counts_;
+  auto counts = counts_;
+  counts.known = known_.taken();
+  counts.streams = streams_[0].taken() + streams_[1].taken();
+  return counts;
 }
 
 std::optional<SessionSlot> SessionSlot::take(const std::shared_ptr<InterfaceState>& interface)
@@ -88,21 +93,11 @@ SessionSlot::Admission SessionSlot::admit(bool known, std::uint64_t caller)
   const auto& limits = interface_->limits;
   const base::LockGuard lock(interface_->mutex_);
   auto& counts = interface_->counts_;
-  if (known)
+  if (known && interface_->known_.take(caller))
   {
-    // No caller may have more of the share than they leave free, so that whoever comes next finds something.
-    const auto left = limits.max_known_sessions - std::min(counts.known, limits.max_known_sessions);
-    auto& own = interface_->known_by_caller_[caller];
-    if (own < left)
-    {
-      ++own;
-      ++counts.known;
-      share_ = Share::known;
-      caller_ = caller;
-      return Admission::served;
-    }
-    if (own == 0)
-      interface_->known_by_caller_.erase(caller);
+    share_ = Share::known;
+    caller_ = caller;
+    return Admission::served;
   }
   if (counts.strangers >= limits.max_open_sessions_hard)
     return Admission::refused;
@@ -119,11 +114,24 @@ SessionSlot::~SessionSlot()
   --counts.active;
   if (share_ == Share::strangers)
     --counts.strangers;
-  if (share_ != Share::known)
-    return;
-  --counts.known;
-  const auto own = interface_->known_by_caller_.find(caller_);
-  if (--own->second == 0)
-    interface_->known_by_caller_.erase(own);
+  if (share_ == Share::known)
+    interface_->known_.give_back(caller_);
+}
+
+std::shared_ptr<const StreamSlot>
+StreamSlot::take(const std::shared_ptr<InterfaceState>& interface, bool known, std::uint64_t caller)
+{
+  {
+    const base::LockGuard lock(interface->mutex_);
+    if (!interface->streams_[known ? 1 : 0].take(caller))
+      return nullptr;
+  }
+  return std::make_shared<const StreamSlot>(interface, known, caller);
+}
+
+StreamSlot::~StreamSlot()
+{
+  const base::LockGuard lock(interface_->mutex_);
+  interface_->streams_[known_ ? 1 : 0].give_back(caller_);
 }
 }

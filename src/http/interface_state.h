@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/mutex.h"
+#include "http/fair_share.h"
 #include "http/server.h"
 #include "http/tls.h"
 #include "http/waiting_room.h"
@@ -12,7 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 
 namespace concordat::http
 {
@@ -33,6 +34,8 @@ public:
   std::atomic<std::uint64_t> parsing_errors{0};
   std::atomic<std::uint64_t> payload_too_large{0};
   std::atomic<std::uint64_t> header_too_large{0};
+  std::atomic<std::uint64_t> streams_refused{0};
+  std::atomic<std::uint64_t> streams_broken_off{0}; ///< because their source was too slow
 
   const std::shared_ptr<WaitingRoom> handshakes;
   /// Of strangers, and of known callers.
@@ -49,16 +52,19 @@ public:
     std::uint64_t peak = 0;
     std::uint64_t strangers = 0; ///< sessions
     std::uint64_t known = 0;
+    std::uint64_t streams = 0;
   };
   Counts counts() const EXCLUDES(mutex_);
 
 private:
   friend class SessionSlot;
+  friend class StreamSlot;
 
   mutable base::Mutex mutex_;
   SslContext identity_ GUARDED_BY(mutex_);
-  Counts counts_ GUARDED_BY(mutex_);
-  std::unordered_map<std::uint64_t, std::uint64_t> known_by_caller_ GUARDED_BY(mutex_);
+  Counts counts_ GUARDED_BY(mutex_); ///< but for known and streams
+  FairShare known_ GUARDED_BY(mutex_);
+  std::array<FairShare, 2> streams_ GUARDED_BY(mutex_); ///< of strangers, and of known callers
 };
 
 /// One of the connections of an interface; given back when destroyed. Used by one thread.
@@ -101,6 +107,30 @@ private:
   std::shared_ptr<InterfaceState> interface_;
   Share share_ = Share::none;
   std::uint64_t caller_ = 0;
+};
+
+/// One of the streamed answers of an interface; given back when destroyed, on any thread.
+class StreamSlot
+{
+public:
+  /// @return null when the caller has too many, or there are too many
+  static std::shared_ptr<const StreamSlot>
+  take(const std::shared_ptr<InterfaceState>& interface, bool known, std::uint64_t caller);
+
+  StreamSlot(std::shared_ptr<InterfaceState> interface, bool known, std::uint64_t caller)
+      : interface_(std::move(interface)),
+        known_(known),
+        caller_(caller)
+  {
+  }
+  StreamSlot(const StreamSlot&) = delete;
+  StreamSlot& operator=(const StreamSlot&) = delete;
+  ~StreamSlot();
+
+private:
+  const std::shared_ptr<InterfaceState> interface_;
+  const bool known_;
+  const std::uint64_t caller_;
 };
 
 /// How many connections an interface with these limits can have at once. Twice the handshakes: those that are given up

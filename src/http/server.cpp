@@ -35,7 +35,7 @@ std::chrono::milliseconds tick_length(const std::vector<Interface>& interfaces)
     const auto& limits = interface.limits;
     for (const auto limit :
          {limits.handshake_timeout_ms, limits.idle_timeout_ms, limits.request_timeout_ms, limits.answer_timeout_ms,
-          limits.answer_rate_period_ms})
+          limits.answer_rate_period_ms, limits.piece_timeout_ms})
       shortest = limit > 0 ? std::min(shortest, limit) : shortest;
   }
   return std::chrono::milliseconds(std::clamp<std::uint64_t>(shortest / 4, 10, 500));
@@ -54,6 +54,8 @@ base::WorkerPool::Options stream_pool(const Server::Options& options)
   // Each stream has one job at most, so their number is bounded by that of connections.
   base::WorkerPool::Options pool;
   pool.name = "stream";
+  if (const char* const given = std::getenv("CONCORDAT_NICE_STREAM"))
+    pool.niceness = std::atoi(given);
   pool.threads = std::max(1U, options.stream_threads);
   pool.max_jobs = std::numeric_limits<std::uint32_t>::max();
   return pool;
@@ -157,6 +159,9 @@ public:
       one.parsing_errors = state->parsing_errors;
       one.payload_too_large = state->payload_too_large;
       one.header_too_large = state->header_too_large;
+      one.streams = counts.streams;
+      one.streams_refused = state->streams_refused;
+      one.streams_broken_off = state->streams_broken_off;
       all.push_back(std::move(one));
     }
     return all;

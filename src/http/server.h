@@ -42,6 +42,11 @@ struct Limits
   std::uint64_t request_timeout_ms = 60'000;
   /// From the first byte of an answer to the last one: so long may it hold what it is made from.
   std::uint64_t answer_timeout_ms = 30 * 60'000;
+  /// Streamed answers at once, strangers' and known callers' apart: each holds what it is made from. No caller gets
+  /// more than they leave free.
+  std::uint64_t max_streams = 64;
+  /// For the source of one, to make a piece of it, with the wait for a thread that asks it.
+  std::uint64_t piece_timeout_ms = 30'000;
   /// Bytes a second that a client must take while an answer waits for them, in each period of this length.
   std::uint64_t min_answer_rate = 16 << 10;
   std::uint64_t answer_rate_period_ms = 10'000;
@@ -71,6 +76,9 @@ struct InterfaceMetrics
   std::uint64_t parsing_errors = 0;
   std::uint64_t payload_too_large = 0;
   std::uint64_t header_too_large = 0;
+  std::uint64_t streams = 0; ///< whose source is still held
+  std::uint64_t streams_refused = 0;
+  std::uint64_t streams_broken_off = 0;
 };
 
 /// What is known of one connection; lives as long as any exchange on it.

@@ -94,6 +94,68 @@ TEST_F(ServerShare, WhatACallerGivesBackIsFreeAgain)
   EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
 }
 
+// Whoever begins streams and does not read them holds what they are made from.
+TEST_F(ServerShare, NobodyCanHoldAllStreams)
+{
+  class Endless final : public BodySource
+  {
+  public:
+    bool next(std::string& piece) override
+    {
+      piece.assign(64 << 10, 'x');
+      return true;
+    }
+  };
+  Limits limits;
+  limits.max_streams = 6;
+  TestServer server(
+      [](const auto& exchange)
+      {
+        auto response = Response::text("other");
+        if (exchange->request().path == "/stream")
+          response.stream = std::make_shared<Endless>();
+        exchange->respond(response);
+      },
+      limits, 2, is_known());
+  const auto stream = [](Peer& peer)
+  {
+    peer.send("GET /stream HTTP/1.1\r\nhost: x\r\n\r\n");
+    while (peer.buffered().find("\r\n") == std::string::npos && peer.receive())
+      ;
+    return peer.buffered().substr(0, 12);
+  };
+  std::vector<std::unique_ptr<Peer>> held;
+  const auto hold = [&](const PeerOptions& who)
+  {
+    held.push_back(std::make_unique<Peer>(server.address(), who));
+    return stream(*held.back());
+  };
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(hold(as(alice)), "HTTP/1.1 200");
+  Peer refused(server.address(), as(alice));
+  const auto answer = refused.ask("GET /stream HTTP/1.1\r\nhost: x\r\n\r\n");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 503);
+  EXPECT_NE(answer->body.find("TooManyStreams"), std::string::npos);
+  EXPECT_EQ(answer->headers.at("retry-after"), "3");
+  EXPECT_EQ(refused.ask(get)->body, "other") << "the connection goes on";
+  EXPECT_EQ(hold(as(bob)), "HTTP/1.1 200");
+  EXPECT_EQ(hold(as(mallory)), "HTTP/1.1 200") << "strangers have streams of their own";
+  EXPECT_EQ(server.metrics().streams, 5U);
+  EXPECT_EQ(server.metrics().streams_refused, 1U);
+  // What is given back may be had again: by an end in the middle, and by HEAD, whose source nobody asks.
+  held.clear();
+  EXPECT_TRUE(eventually([&] { return server.metrics().streams == 0; }));
+  Peer again(server.address(), as(alice));
+  for (int i = 0; i < 10; ++i)
+  {
+    again.send("HEAD /stream HTTP/1.1\r\nhost: x\r\n\r\n");
+    EXPECT_EQ(again.read_answer(true)->status, 200);
+    EXPECT_TRUE(eventually([&] { return server.metrics().streams == 0; }));
+  }
+  EXPECT_EQ(hold(as(alice)), "HTTP/1.1 200");
+}
+
 TEST_F(ServerShare, SilentConnectionsKeepNobodyOut)
 {
   Limits limits;

@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include <atomic>
+#include <future>
 #include <string>
 
 // Clients that take their time: every wait for them ends, whatever they send meanwhile.
@@ -29,6 +30,7 @@ Limits patient()
   limits.request_timeout_ms = never;
   limits.answer_timeout_ms = never;
   limits.min_answer_rate = 0;
+  limits.piece_timeout_ms = never;
   return limits;
 }
 
@@ -295,6 +297,45 @@ TEST(ServerTime, ReaderAtTheRateIsServedToTheEnd)
     ASSERT_TRUE(peer.receive()) << peer.buffered().size();
     std::this_thread::sleep_for(std::chrono::milliseconds(3));
   }
+}
+
+TEST(ServerTime, SourceThatMakesNothingEndsTheAnswerAndNobodyElses)
+{
+  class Standing final : public BodySource
+  {
+  public:
+    explicit Standing(std::shared_future<void> until) : until_(std::move(until)) {}
+    bool next(std::string&) override
+    {
+      until_.wait();
+      return false;
+    }
+
+  private:
+    std::shared_future<void> until_;
+  };
+  auto limits = patient();
+  limits.piece_timeout_ms = 300;
+  std::promise<void> released;
+  const std::shared_future<void> until = released.get_future();
+  TestServer server(
+      [&](const auto& exchange)
+      {
+        if (exchange->request().path == "/app/commit")
+          return exchange->respond(Response::text("other"));
+        auto response = Response::text("");
+        response.stream = std::make_shared<Standing>(until);
+        exchange->respond(response);
+      },
+      limits);
+  Peer waiting(server.address());
+  EXPECT_FALSE(waiting.ask("GET /standing HTTP/1.1\r\nhost: x\r\n\r\n"));
+  Peer other(server.address());
+  EXPECT_EQ(other.ask(get)->body, "other");
+  EXPECT_EQ(server.metrics().streams_broken_off, 1U);
+  EXPECT_EQ(server.metrics().streams, 1U) << "it is held until it comes back";
+  released.set_value();
+  EXPECT_TRUE(eventually([&] { return server.metrics().streams == 0; }));
 }
 
 TEST(ServerTime, SlowSourceIsNotTheClientsFault)

@@ -66,6 +66,7 @@ public:
       const bool has_base = base_.valid() && inside(base_.key());
       const bool has_own = own_ != own_end_ && inside(own_->first);
       range_.started = true;
+      ++range_.passed;
       if (!has_base && !has_own)
       {
         range_.finished = true;

@@ -32,6 +32,11 @@ public:
 
   std::string_view key(unsigned slot) const;
   Entry entry(unsigned slot) const;
+  /// Where the version of an entry stands: 8 bytes, which may be overwritten while only the caller holds the page.
+  char* version_place(unsigned slot)
+  {
+    return at(slots()[slot]);
+  }
   /// The first slot whose key is ≥ `key`.
   Position find(std::string_view key) const;
 

@@ -32,10 +32,12 @@ Tree& State::restore_map(std::string_view name, Seqno version)
 void State::apply(const WriteSet& writes, TxId txid)
 {
   const auto seqno = txid.seqno;
+  std::uint64_t keys = 0;
   for (const auto& [name, map_writes] : writes)
   {
     if (map_writes.empty())
       continue;
+    keys += map_writes.size();
     Tree::Writer writer(map_for_writing(name, seqno).tree);
     for (const auto& [key, value] : map_writes)
     {
@@ -45,8 +47,14 @@ void State::apply(const WriteSet& writes, TxId txid)
         writer.erase(key);
     }
   }
-  if (seqno > txid_.seqno)
+  applied(txid, keys);
+}
+
+void State::applied(TxId txid, std::uint64_t keys)
+{
+  if (txid.seqno > txid_.seqno)
     txid_ = txid;
   ++revision_;
+  keys_written_ += keys;
 }
 }

@@ -1,6 +1,7 @@
 #include "kv/store.h"
 
 #include "base/check.h"
+#include "kv/prepared_writes.h"
 #include "kv/transaction_impl.h"
 
 #include <utility>
@@ -15,13 +16,29 @@ std::uint64_t new_lineage()
   return ++last;
 }
 
+// The place is taken, and others count on what stands there: running out of memory halfway ends the process.
 void apply_or_end(State& state, const WriteSet& writes, TxId txid) noexcept
 {
   state.apply(writes, txid);
 }
+
+void finish_or_end(PreparedWrites& prepared, State& head, TxId txid) noexcept
+{
+  prepared.finish(head, txid);
 }
 
-Store::Store()
+std::unexpected<Error> before_the_reset()
+{
+  return fail(ErrorCode::conflict, "the transaction began before the store was set back; run it again");
+}
+
+std::unexpected<Error> changed(const std::string& map)
+{
+  return fail(ErrorCode::conflict, "another transaction has changed what this one read in " + map);
+}
+}
+
+Store::Store(StoreOptions options) : options_(std::move(options))
 {
   reset(std::make_shared<const State>(), 0);
 }
@@ -76,25 +93,73 @@ Result<TxId> Store::commit(const WriteTransaction& transaction, const std::funct
   for (const auto& [map, writes] : tx.writes)
     if (!rights(tx.runs_by, map).write)
       return fail(ErrorCode::denied, refusal(tx.runs_by, Access::write, map));
+  if (tx.extent() > options_.large)
+    return commit_large(transaction, ordered);
   Order order(*this);
   const base::LockGuard lock(mutex_);
   if (tx.base->lineage_ != head_.lineage_)
-    return fail(ErrorCode::conflict, "the transaction began before the store was set back; run it again");
+    return before_the_reset();
   if (tx.base->revision_ != head_.revision_)
     if (const auto* const map = tx.changed_in(head_))
-      return fail(ErrorCode::conflict, "another transaction has changed what this one read in " + *map);
+      return changed(*map);
+  const auto txid = place(transaction, order, ordered);
+  if (txid)
+    apply_or_end(head_, tx.writes, *txid);
+  return txid;
+}
+
+Result<TxId> Store::place(const WriteTransaction& transaction, Order& order, const Ordered& ordered)
+{
   if (!reservations_.empty())
     for (const auto& map : filled_maps_)
-      if (tx.maps.contains(map))
+      if (transaction.impl_->maps.contains(map))
         return fail(ErrorCode::conflict, "a transaction that comes before this one is still to write in " + map);
   if (ordered)
     if (auto placed = ordered(order); !placed)
       return std::unexpected(placed.error());
   const TxId txid{view_, ++last_};
-  // The place is taken, and others count on what stands there: running out of memory halfway ends the process.
-  apply_or_end(head_, tx.writes, txid);
   head_seqno_.store(txid.seqno, std::memory_order_release);
   return txid;
+}
+
+Result<TxId> Store::commit_large(const WriteTransaction& transaction, const Ordered& ordered)
+{
+  const auto& tx = *transaction.impl_;
+  const auto copy_of_head = [this]
+  {
+    const base::LockGuard lock(mutex_);
+    return head_;
+  };
+  auto head = copy_of_head();
+  if (tx.base->lineage_ != head.lineage_)
+    return before_the_reset();
+  if (const auto* const map = tx.changed_in(head))
+    return changed(*map);
+  PreparedWrites prepared(transaction, std::move(head));
+  for (unsigned round = 1;; ++round)
+  {
+    head = copy_of_head();
+    if (tx.base->lineage_ != head.lineage_)
+      return before_the_reset();
+    if (const auto* const map = prepared.follow(std::move(head)))
+      return changed(*map);
+    prepared.close();
+    if (options_.prepared)
+      options_.prepared();
+
+    Order order(*this);
+    const base::LockGuard lock(mutex_);
+    if (tx.base->lineage_ != head_.lineage_)
+      return before_the_reset();
+    if (head_.keys_written_ - prepared.followed().keys_written_ > options_.far_behind && round < options_.most_rounds)
+      continue;
+    if (const auto* const map = prepared.changed_in(head_))
+      return changed(*map);
+    const auto txid = place(transaction, order, ordered);
+    if (txid)
+      finish_or_end(prepared, head_, *txid);
+    return txid;
+  }
 }
 
 // Only `commit` makes an Order, with the lock held.

@@ -58,14 +58,18 @@ public:
 private:
   friend class Store;
   friend class WriteTransaction;
+  friend class PreparedWrites;
 
+  /// A write set of so many keys is in: notes it.
+  void applied(TxId txid, std::uint64_t keys);
   /// Made if it is missing; its version is raised to `version`.
   Map& map_for_writing(std::string_view name, Seqno version);
 
   std::vector<Map> maps_;
   TxId txid_;
-  std::uint64_t lineage_ = 0;  ///< states of one store between two resets: the same seqno means the same write set
-  std::uint64_t revision_ = 0; ///< write sets applied since then; equal numbers in one lineage mean equal contents
+  std::uint64_t lineage_ = 0;      ///< states of one store between two resets: the same seqno means the same write set
+  std::uint64_t revision_ = 0;     ///< write sets applied since then; equal numbers in one lineage mean equal contents
+  std::uint64_t keys_written_ = 0; ///< in them: how far two states of one lineage are apart, at most
 };
 
 using Snapshot = std::shared_ptr<const State>;
@@ -96,6 +100,7 @@ public:
 
 private:
   friend class Store;
+  friend class PreparedWrites;
   friend struct AccessTest;
   struct Impl;
   class MergeCursor;
@@ -136,15 +141,29 @@ private:
   const Tree* last_ = nullptr;
 };
 
+/// How transactions that write or have read much take their place.
+struct StoreOptions
+{
+  /// Keys that one writes or has read; with more it is made ready beside the head before it is ordered.
+  std::uint64_t large = 200;
+  /// Keys that others have written since: with more, what is made ready follows the head once more, beside the lock;
+  std::uint64_t far_behind = 500;
+  /// but not more often than this, so that nobody is put off for ever.
+  unsigned most_rounds = 8;
+  /// For tests: called each time before what was made ready takes the lock.
+  std::function<void()> prepared = {};
+};
+
 /// The ordered, versioned store of one node: a head that transactions commit to one after the other, the snapshot
 /// that new transactions start from, and the committed snapshot that reads are served from.
 ///
 /// Any thread may call. Optimistic: transactions run without locks on a snapshot; `commit` checks under one lock that
-/// nothing they read (keys, and ranges including what is absent) has changed in the head since.
+/// nothing they read (keys, and ranges including what is absent) has changed in the head since. What a large one writes
+/// is made ready beside the head, and only taken over under the lock.
 class Store
 {
 public:
-  Store();
+  explicit Store(StoreOptions options = {});
 
   /// The end of the order, in the hands of a `commit` that holds the lock.
   class Order
@@ -212,12 +231,18 @@ private:
     std::vector<std::pair<TxId, std::shared_ptr<const WriteSet>>> missing;
   };
 
+  using Ordered = std::function<Result<void>(Order&)>;
+  Result<TxId> commit_large(const WriteTransaction& transaction, const Ordered& ordered) EXCLUDES(mutex_);
+  /// Gives the transaction its place, once nothing that it read has changed; then what it writes must take effect.
+  Result<TxId> place(const WriteTransaction& transaction, Order& order, const Ordered& ordered) REQUIRES(mutex_);
+
   /// @param old  set to what is to be let go of without locks
   std::pair<TxId, Snapshot> reserve_locked(Snapshot& old) REQUIRES(mutex_);
   /// Makes `snapshot` what `begin` starts from.
   /// @return the one before, to be let go of without locks: it may be the last to hold many pages
   Snapshot start_from(Snapshot snapshot) EXCLUDES(snapshots_mutex_);
 
+  const StoreOptions options_;
   mutable base::Mutex mutex_;
   State head_ GUARDED_BY(mutex_);
   View view_ GUARDED_BY(mutex_) = 0;                        ///< in which seqnos are given out

@@ -79,6 +79,20 @@ void WriteTransaction::Impl::write(std::string_view map, std::string_view key, s
   ++changes;
 }
 
+std::uint64_t WriteTransaction::Impl::extent() const
+{
+  std::uint64_t count = 0;
+  for (const auto& [map, map_writes] : writes)
+    count += map_writes.size();
+  for (const auto& [map, access] : maps)
+  {
+    count += access->reads.size();
+    for (const auto& scan : access->scans)
+      count += 1 + scan.passed;
+  }
+  return count;
+}
+
 const std::string* WriteTransaction::Impl::changed_in(const State& head) const
 {
   static const Tree none;

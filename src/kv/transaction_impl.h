@@ -31,7 +31,8 @@ struct ScannedRange
   std::optional<std::string> to; ///< where the scan was to end
   std::string reached;           ///< the last key returned
   bool started = false;
-  bool finished = false; ///< the end was seen
+  bool finished = false;    ///< the end was seen
+  std::uint64_t passed = 0; ///< entries that were gone over
 };
 
 /// What a transaction has to do with one map.
@@ -61,6 +62,8 @@ struct WriteTransaction::Impl
   /// Looks a key up in the base, and remembers it.
   std::optional<Tree::Found> read(MapAccess& access, std::string_view key);
 
+  /// How many keys it has written, looked up and gone over.
+  std::uint64_t extent() const;
   /// The name of a map in which something that was read is different in `head`; null if there is none.
   const std::string* changed_in(const State& head) const;
 

@@ -185,6 +185,14 @@ bool Tree::Writer::erase(std::string_view key)
   return true;
 }
 
+char* Tree::Writer::version_place(std::string_view key)
+{
+  seek(key);
+  const auto position = leaf_->find(key);
+  CHECK(position.found, "only what is there has a version");
+  return leaf_->version_place(position.slot);
+}
+
 Page** Tree::link(const Path& path)
 {
   return path.depth == 0 ? &root_ : path.pages[path.depth - 1]->link(path.slots[path.depth - 1]);

@@ -3,6 +3,7 @@
 #include "concordat/transaction.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -96,6 +97,13 @@ public:
   static bool
   same_range(const Tree& a, const Tree& b, std::string_view from, std::optional<std::string_view> to = std::nullopt);
 
+  /// An entry of `b` that `a` does not have at that version; nothing for a key that only `a` has.
+  using Difference = std::function<void(std::string_view key, const std::optional<Found>& in_b)>;
+  /// Calls `differs` for each difference, in the order of keys. Pages that both share are passed over, on every level,
+  /// so that it takes time by what lies between the two, not by their size.
+  /// @return the pages and entries that were looked at
+  static std::uint64_t differences(const Tree& a, const Tree& b, const Difference& differs);
+
 private:
   /// The way from the root to a leaf: at each level the page, and the slot of the child that was taken.
   struct Path
@@ -116,6 +124,10 @@ public:
     void put(std::string_view key, Seqno version, std::string_view value);
     /// As Tree::erase.
     bool erase(std::string_view key);
+    /// Where the version of an entry stands: 8 bytes that may be overwritten, for which nothing in the tree but that
+    /// entry changes. Valid until the tree is changed or copied.
+    /// @pre the key is there
+    char* version_place(std::string_view key);
 
   private:
     /// Makes `leaf_` the page that `key` belongs to, writable.

@@ -127,6 +127,8 @@ void read_http(Section http, http::Limits& limits, std::uint64_t& open_files_kep
   read_time("answer_timeout", limits.answer_timeout_ms);
   http.read_size("min_answer_rate", limits.min_answer_rate);
   read_time("answer_rate_period", limits.answer_rate_period_ms);
+  http.read_count("max_streams", limits.max_streams);
+  read_time("piece_timeout", limits.piece_timeout_ms);
   http.read_count("max_handshakes", limits.max_handshakes);
   http.read_count("max_known_sessions", limits.max_known_sessions);
   http.read_size("max_unfinished_requests", limits.max_unfinished_requests);

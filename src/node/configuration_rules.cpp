@@ -233,6 +233,8 @@ const Rule& configuration_rule()
                                       {"answer_timeout", Kind::duration},
                                       {"min_answer_rate", Kind::size},
                                       {"answer_rate_period", Kind::duration},
+                                      count("max_streams", 1, 1'000'000),
+                                      {"piece_timeout", Kind::duration},
                                       count("max_handshakes", 1, 1'000'000),
                                       count("max_known_sessions", 0, 1'000'000),
                                       {"max_unfinished_requests", Kind::size},

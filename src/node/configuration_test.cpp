@@ -282,11 +282,19 @@ TEST(Configuration, ReadsWhatMayWaitForAgreement)
 
 TEST(Configuration, ReadsHowLongClientsAreWaitedFor)
 {
-  const json::object http{{"handshake_timeout", "1s"},      {"request_timeout", "2s"},
-                          {"answer_timeout", "3s"},         {"min_answer_rate", "4KB"},
-                          {"answer_rate_period", "1500us"}, {"max_handshakes", 6},
-                          {"max_known_sessions", 7},        {"max_unfinished_requests", "8MB"},
-                          {"max_waiting_answers", "9MB"},   {"open_files_kept_back", 10}};
+  const json::object http{
+      {"handshake_timeout", "1s"},
+      {"request_timeout", "2s"},
+      {"answer_timeout", "3s"},
+      {"min_answer_rate", "4KB"},
+      {"answer_rate_period", "1500us"},
+      {"max_handshakes", 6},
+      {"max_known_sessions", 7},
+      {"max_unfinished_requests", "8MB"},
+      {"max_waiting_answers", "9MB"},
+      {"open_files_kept_back", 10},
+      {"max_streams", 11},
+      {"piece_timeout", "12s"}};
   const auto parsed = parse_configuration(json::serialize(with("concordat.http", http)));
   ASSERT_TRUE(parsed) << parsed.error().describe();
   const auto& limits = parsed->interfaces[0].listen.limits;
@@ -300,6 +308,8 @@ TEST(Configuration, ReadsHowLongClientsAreWaitedFor)
   EXPECT_EQ(limits.max_unfinished_requests, std::uint64_t{8} << 20);
   EXPECT_EQ(limits.max_waiting_answers, std::uint64_t{9} << 20);
   EXPECT_EQ(parsed->open_files_kept_back, 10U);
+  EXPECT_EQ(limits.max_streams, 11U);
+  EXPECT_EQ(limits.piece_timeout_ms, 12'000U);
   const auto said = refusal(with("concordat.http.request_timeout", 60));
   EXPECT_NE(said.find("concordat.http.request_timeout"), std::string::npos) << said;
 }

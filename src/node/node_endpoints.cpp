@@ -211,7 +211,9 @@ Response metrics(const Services& services)
           {"request_payload_too_large", one.payload_too_large}}},
         {"hard_cap", one.hard_cap},
         {"peak", one.peak},
-        {"soft_cap", one.soft_cap}};
+        {"soft_cap", one.soft_cap},
+        {"streams",
+         {{"active", one.streams}, {"broken_off", one.streams_broken_off}, {"refused", one.streams_refused}}}};
   }
   return answer(
       json::object{{"sessions", {{"active", active}, {"interfaces", std::move(interfaces)}, {"peak", peak}}}});

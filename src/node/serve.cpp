@@ -15,6 +15,15 @@
 /// Serving: endpoints, certificates of the interfaces, output files.
 namespace concordat::node
 {
+namespace
+{
+int niceness_of(const char* name)
+{
+  const char* const given = std::getenv(name);
+  return given ? std::atoi(given) : 0;
+}
+}
+
 /// Everything between a request that is read and the order.
 Result<void> Node::prepare(base::Executor& pool)
 {
@@ -60,8 +69,12 @@ Result<void> Node::serve()
 {
   const auto& handlers = configuration_.handlers;
   const auto threads = handlers.threads != 0 ? handlers.threads : std::max(2U, std::thread::hardware_concurrency());
-  pool_ = std::make_unique<base::WorkerPool>(
-      base::WorkerPool::Options{"handler", threads, handlers.max_waiting, handlers.max_waiting_size});
+  pool_ = std::make_unique<base::WorkerPool>(base::WorkerPool::Options{
+      .name = "handler",
+      .threads = threads,
+      .niceness = niceness_of("CONCORDAT_NICE_POOL"),
+      .max_jobs = handlers.max_waiting,
+      .max_bytes = handlers.max_waiting_size});
   if (auto prepared = prepare(*pool_); !prepared)
     return prepared;
   serving_.store(dispatcher_.get(), std::memory_order_release);

@@ -198,6 +198,42 @@ def test_a_reader_of_a_byte_now_and_then_is_cut_off(impatient):
     assert len(client.report()) >= 60_000, "who reads gets it"
 
 
+def test_nobody_can_hold_the_state_in_any_number_of_versions(make_node):
+    """Each report that is not read keeps the state that it is made from, which others change meanwhile."""
+    node = make_node(changes={"concordat": {"http": {"max_streams": 4}}})
+    for index in (0, 1):
+        for begin in range(0, 60_000, 10_000):
+            records = [{"lei": f"S{number:06}", "nace": "V" * 60} for number in range(begin, begin + 10_000)]
+            assert node.member(index).ingest(records).status == 200
+
+    def streams():
+        return node.client().get("/node/metrics").json()["sessions"]["interfaces"]["main"]["streams"]
+
+    def begin_report(index):
+        client = node.member(index)
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.connect((client.host, client.port))
+        stream = client.context.wrap_socket(plain, server_hostname="127.0.0.1")
+        stream.sendall(b"GET /app/report HTTP/1.1\r\nhost: x\r\n\r\n")
+        return stream, stream.recv(12)
+
+    with all_closed([]) as held:
+        for _ in range(2):
+            stream, begin = begin_report(0)
+            held.append(stream)
+            assert begin == b"HTTP/1.1 200"
+        refused = node.member(0).get("/app/report")
+        assert refused.status == 503
+        assert refused.json()["error"]["code"] == "TooManyStreams"
+        assert refused.headers["retry-after"] == "3"
+        assert streams() == {"active": 2, "broken_off": 0, "refused": 1}
+        insist_served(node)
+        assert len(node.member(1).report()) >= 60_000, "others are served"
+    wait_for(lambda: streams()["active"] == 0, "what is not read any more to be let go of")
+    assert len(node.member(0).report()) >= 60_000
+
+
 def active(node):
     return node.client().get("/node/metrics").json()["sessions"]["active"]
 
