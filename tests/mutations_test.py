@@ -83,6 +83,8 @@ def test_a_list_that_is_noticed_passes_and_what_is_known_is_not_run_again(projec
     assert project(edits)[0].returncode == 0
     done, outcomes = project(edits, "--resume")
     assert done.returncode == 0 and "unchanged:" not in done.stdout and len(outcomes) == 2
+    _, outcomes = project(edits, "--resume", "--name", "half")
+    assert len(outcomes) == 2, "what was measured of the others is kept"
     done, outcomes = project(edits, "--name", "half")
     assert done.returncode == 2 and list(outcomes) == ["half a line"], done.stdout
 

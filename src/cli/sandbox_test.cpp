@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace concordat::cli
@@ -160,7 +161,9 @@ TEST(Sandbox, SaysThatTheNodeDiedWithTheEndOfItsLog)
   const test::TemporaryDirectory directory;
   SandboxOptions options;
   options.workspace = directory.path();
-  options.node_binary = "/bin/false";
+  options.node_binary = directory.path() + "/node";
+  ASSERT_TRUE(base::RealFileSystem().replace(options.node_binary, "#!/bin/sh\necho the last line\nexit 1\n"));
+  ASSERT_EQ(chmod(options.node_binary.c_str(), 0700), 0);
   options.port = 0;
   options.members = 1;
   std::ostringstream out;
@@ -169,6 +172,7 @@ TEST(Sandbox, SaysThatTheNodeDiedWithTheEndOfItsLog)
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().exit, Exit::failed);
   EXPECT_TRUE(outcome.error().cause.starts_with("the node exited with code 1")) << outcome.error().cause;
+  EXPECT_TRUE(outcome.error().cause.ends_with("\n  the last line\n")) << outcome.error().cause;
 }
 
 TEST(Sandbox, RefusesWithoutAProgramForTheNode)

@@ -234,6 +234,11 @@ TEST_F(Submitting, ADamagedStateFileIsAFreshStart)
   {
     ASSERT_TRUE(files.replace(state.path(), text));
     EXPECT_FALSE(state.load()) << text;
+    service.applied.clear();
+    const auto summary = submit(1, &state);
+    ASSERT_TRUE(summary) << text;
+    EXPECT_EQ(summary->skipped_records, 0U) << text;
+    EXPECT_EQ(service.applied, all_parts) << text;
   }
 }
 

@@ -221,6 +221,11 @@ public:
     return buffer_;
   }
 
+  void forget()
+  {
+    buffer_.clear();
+  }
+
   bool receive()
   {
     char piece[16384];

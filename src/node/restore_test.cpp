@@ -166,6 +166,32 @@ TEST_F(Restore, ASecretIsSealedBeforeItIsUsed)
   live(home_);
 }
 
+TEST_F(Restore, NoSecretLiesInAFileAsItIs)
+{
+  live(home_);
+  live(home_);
+  const auto own = identity(home_);
+  std::vector<std::string> secrets;
+  for (const auto& [first, secret] : own.ledger_secrets->periods())
+    secrets.push_back(secret->raw());
+  ASSERT_EQ(secrets.size(), 2U);
+  // What follows the header of a PEM text is the same bytes for each key of the curve.
+  for (const auto& pem : {own.node_key.private_pem(), own.service_key.private_pem(), own.encryption_private_key_pem})
+    secrets.push_back(pem.substr(pem.size() / 2, 30));
+  std::size_t files = 0;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(home_))
+  {
+    if (!file.is_regular_file())
+      continue;
+    ++files;
+    const auto content = files_.read(file.path().string()).value();
+    for (const auto& secret : secrets)
+      for (const auto& form : {secret, base::to_hex(secret), base::to_base64(secret).substr(0, 40)})
+        EXPECT_EQ(content.find(form), std::string::npos) << file.path();
+  }
+  EXPECT_GT(files, 4U);
+}
+
 TEST_F(Restore, AnOlderLedgerBesideNewerSealedStateIsRefusedNamingTheFirstTransactionMissing)
 {
   live(home_);

@@ -1,4 +1,7 @@
 """What a node does when it comes back, and what it refuses to start from."""
+import concurrent.futures
+import contextlib
+import http.client
 import random
 import shutil
 import signal
@@ -8,7 +11,7 @@ import time
 import pytest
 
 import ledger_file
-from node import DAEMON, PATIENCE, merge
+from node import DAEMON, PATIENCE, merge, wait_for
 
 VALUES = {f"K{number:03}": f"V{number}" for number in range(40)}
 
@@ -56,15 +59,30 @@ def test_a_node_comes_back_with_all_data_in_a_higher_view(make_node, end):
     assert node.client().get("/node/network").json()["recovery_count"] == 0
 
 
-def test_what_was_submitted_before_an_orderly_stop_is_answered_or_absent(make_node):
+def test_what_was_answered_before_an_orderly_stop_is_there_and_nothing_that_was_not_submitted(make_node):
     node = make_node()
-    answers = []
-    with node.member(0).session() as session:
-        while len(answers) < 50:
-            answers.append(session.post("/app/ingest", b'{"lei":"K%d","nace":"V"}' % len(answers)))
-    assert all(answer.status == 200 for answer in answers)
-    node.restart()
-    assert len(node.member(0).report()) == 50
+    submitted, answered = [set(), set(), set()], [set(), set(), set()]
+
+    def write(member):
+        """Over one connection, for as long as the node lets it."""
+        with contextlib.suppress(OSError, http.client.HTTPException), node.member(member).session() as session:
+            session.connect()
+            while True:
+                key = f"K{len(submitted[member])}"
+                submitted[member].add(key)
+                if session.post("/app/ingest", b'{"lei":"%s","nace":"V"}' % key.encode()).status == 200:
+                    answered[member].add(key)
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        writers = [pool.submit(write, member) for member in range(3)]
+        wait_for(lambda: all(len(keys) > 20 for keys in answered), "writes")
+        node.stop()
+        for writer in writers:
+            writer.result()
+    node.launch()
+    for member in range(3):
+        found = {record["lei"] for record in node.member(member).report()}
+        assert answered[member] <= found <= submitted[member]
 
 
 def test_the_pid_file_is_there_while_the_node_runs(make_node):
@@ -467,11 +485,16 @@ def test_a_first_start_that_was_killed_at_any_moment_is_begun_again(make_node, s
     whole = time.monotonic() - began
     for _ in range(8):
         node = make_node(start=False)
+        service = None
         for _ in range(2):
             node.launch(wait=False)
             time.sleep(moments.uniform(0, whole))
             node.kill()
+            if node.service_certificate.exists():  # written once the service is created
+                assert service in (None, node.service_certificate.read_bytes())
+                service = node.service_certificate.read_bytes()
         node.launch()
+        assert service in (None, node.service_certificate.read_bytes())
         assert node.member(0).ingest({"lei": "K", "nace": "V"}).status == 200
         node.restart()
         assert node.member(0).report()[0]["nace"] == "V"
