@@ -23,7 +23,7 @@ struct JsonMistake
 /// @return nothing if the text is one JSON value, or more than 1,024 levels deep
 std::optional<JsonMistake> find_json_mistake(std::string_view text);
 
-/// The same for a text that is JSON, but that a parser has refused all the same: a number that does not fit into 64 bits,
-/// or more levels than it takes. A mistake comes before these.
+/// The same for a text that is JSON, but that a parser has refused all the same: a number that does not fit into 64
+/// bits, or more levels than it takes. A mistake comes before these.
 std::optional<JsonMistake> find_json_obstacle(std::string_view text);
 }

@@ -11,6 +11,9 @@ namespace concordat::base
 /// @param name  what the log and the debugger call it, 15 characters at most
 std::thread start_thread(std::string name, std::function<void()> body);
 
+/// For threads that do what takes long: whoever sent something short must not wait for them.
+constexpr int least_urgent = 19;
+
 /// Has the scheduler prefer other threads to the one that calls, wherever both want a processor: it goes on, later.
 /// Where the system does not let it, nothing changes.
 /// @param niceness  0 (none) to 19

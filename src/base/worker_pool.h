@@ -59,9 +59,9 @@ public:
   {
     std::string name = "pool"; ///< of the threads
     unsigned threads = 2;      ///< ≥ 1
-    int niceness = 0;          ///< of the threads; see give_way
     std::uint64_t max_jobs = 1000;
     std::uint64_t max_bytes = std::uint64_t{64} << 20; ///< a job that alone is larger waits only in an empty queue
+    int niceness = 0;                                  ///< of the threads; see give_way
   };
 
   explicit WorkerPool(Options options);

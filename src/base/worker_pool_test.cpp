@@ -8,6 +8,8 @@
 #include <future>
 #include <latch>
 #include <stdexcept>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace concordat::base
 {
@@ -330,6 +332,19 @@ TEST(WorkerPool, WhatAJobHoldsIsLetGoOfWithoutTheLock)
   job.run = [held = std::make_shared<Answering>(pool, done)] {};
   ASSERT_TRUE(pool.submit(std::move(job)));
   done.get_future().wait();
+}
+
+TEST(WorkerPool, ItsThreadsGiveWayAsItWasTold)
+{
+  auto options = one_thread();
+  options.niceness = least_urgent;
+  WorkerPool pool(options);
+  std::promise<int> niceness;
+  Job job;
+  job.run = [&] { niceness.set_value(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()))); };
+  ASSERT_TRUE(pool.submit(std::move(job)));
+  EXPECT_EQ(niceness.get_future().get(), least_urgent);
+  EXPECT_LT(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())), least_urgent) << "only its own threads";
 }
 
 TEST(WorkerPoolDeathTest, AnExceptionOfAJobEndsTheProcessAndNamesItsThread)

@@ -54,8 +54,7 @@ base::WorkerPool::Options stream_pool(const Server::Options& options)
   // Each stream has one job at most, so their number is bounded by that of connections.
   base::WorkerPool::Options pool;
   pool.name = "stream";
-  if (const char* const given = std::getenv("CONCORDAT_NICE_STREAM"))
-    pool.niceness = std::atoi(given);
+  pool.niceness = base::least_urgent;
   pool.threads = std::max(1U, options.stream_threads);
   pool.max_jobs = std::numeric_limits<std::uint32_t>::max();
   return pool;

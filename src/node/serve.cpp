@@ -15,15 +15,6 @@
 /// Serving: endpoints, certificates of the interfaces, output files.
 namespace concordat::node
 {
-namespace
-{
-int niceness_of(const char* name)
-{
-  const char* const given = std::getenv(name);
-  return given ? std::atoi(given) : 0;
-}
-}
-
 /// Everything between a request that is read and the order.
 Result<void> Node::prepare(base::Executor& pool)
 {
@@ -72,9 +63,9 @@ Result<void> Node::serve()
   pool_ = std::make_unique<base::WorkerPool>(base::WorkerPool::Options{
       .name = "handler",
       .threads = threads,
-      .niceness = niceness_of("CONCORDAT_NICE_POOL"),
       .max_jobs = handlers.max_waiting,
-      .max_bytes = handlers.max_waiting_size});
+      .max_bytes = handlers.max_waiting_size,
+      .niceness = base::least_urgent});
   if (auto prepared = prepare(*pool_); !prepared)
     return prepared;
   serving_.store(dispatcher_.get(), std::memory_order_release);
