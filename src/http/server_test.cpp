@@ -60,6 +60,8 @@ TEST(Server, HeadHasTheHeadersOfGetButNoBody)
   ASSERT_TRUE(head);
   EXPECT_EQ(head->headers.at("content-length"), "9");
   const auto whole = peer.read_answer();
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->status, 200) << "nothing stands between the answers";
   EXPECT_EQ(whole->body, "nine byte");
   EXPECT_EQ(whole->headers, head->headers);
 }

@@ -51,11 +51,16 @@ TEST(ServerTls, OnlyTheGroupsOfTheSheet)
     options.groups = group;
     EXPECT_TRUE(Peer(server.address(), options).connected()) << group;
   }
-  for (const auto* group : {"X25519", "brainpoolP256r1"})
+  options.groups = "X25519";
+  EXPECT_FALSE(Peer(server.address(), options).connected());
+  // In the older version the curve of the certificate must be among them too.
+  options.max_version = TLS1_2_VERSION;
+  for (const auto* groups : {"X25519:P-256", "brainpoolP256r1:P-256"})
   {
-    options.groups = group;
-    options.max_version = TLS1_2_VERSION;
-    EXPECT_FALSE(Peer(server.address(), options).connected()) << group;
+    options.groups = groups;
+    Peer peer(server.address(), options);
+    ASSERT_TRUE(peer.connected()) << groups;
+    EXPECT_EQ(SSL_get_negotiated_group(peer.ssl()), NID_X9_62_prime256v1) << groups;
   }
 }
 

@@ -244,7 +244,7 @@ private:
   static Answer parse_head(const std::string& head)
   {
     Answer answer;
-    answer.status = std::atoi(head.substr(9, 3).c_str());
+    answer.status = head.starts_with("HTTP/1.1 ") ? std::atoi(head.substr(9, 3).c_str()) : -1;
     for (auto at = head.find("\r\n") + 2; at < head.size();)
     {
       const auto end = head.find("\r\n", at);

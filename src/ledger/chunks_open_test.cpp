@@ -139,6 +139,20 @@ TEST_F(Chunks, AChunkWhoseCompletionWasTornIsCompletedAtOpen)
   EXPECT_EQ(names(), (std::vector<std::string>{"ledger_1", "ledger_3"}));
 }
 
+TEST_F(Chunks, AChunkThatAnotherFollowsIsCompletedAtOpenWhateverItsLastEntrySays)
+{
+  const auto first = make_entry(1);
+  const auto second = make_entry(2);
+  const auto end = chunk_header_size + first.size() + second.size();
+  files.put("ledger/ledger_1", chunk_header(0) + first + second);
+  files.put("ledger/ledger_3", chunk_header(0) + make_entry(3));
+  open();
+  const std::vector<std::uint32_t> positions{8, static_cast<std::uint32_t>(8 + first.size())};
+  EXPECT_EQ(files.get("ledger/ledger_1"), chunk_header(end) + first + second + positions_table(positions));
+  ASSERT_TRUE(chunks->commit(2));
+  EXPECT_EQ(names(), (std::vector<std::string>{"ledger_1-2.committed", "ledger_3"}));
+}
+
 TEST_F(Chunks, ATornTableUnderAnEntryThatEndsNoChunkLeavesTheChunkOpen)
 {
   open();

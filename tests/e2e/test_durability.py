@@ -198,6 +198,8 @@ def test_what_is_acknowledged_after_a_failure_of_the_disk_survives_a_power_failu
 def refused(recorded):
     with recorded.node.member(0).session() as session:
         answer = recorded.write(session.connect(), 0, f"try{recorded.recorder.position()}", "V" * 2000)
+    if answer.code == "SessionConsistencyLost":  # the next view began between the session and its write
+        return True
     assert answer.status in (200, 503), answer
     return answer.status == 503
 
