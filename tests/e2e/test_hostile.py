@@ -259,9 +259,8 @@ def test_half_sent_requests_take_little_and_give_it_back(make_node, is_sanitized
             wait_for(lambda: memory_of(node) < before + (48 << 20), "what is beyond the room to be given up", seconds=5)
     wait_for(lambda: active(node) <= 1, "they to be gone")
     if not is_sanitized:
-        # A thread gives back what it does not need when it next does something.
-        wait_for(lambda: active(node) <= 1 and memory_of(node) < before + (8 << 20), "the memory to be given back",
-                 seconds=20, pause=0.1)
+        # The allocator keeps some of what it was given back; never more than the room.
+        wait_for(lambda: memory_of(node) < before + (16 << 20), "the memory to be given back", seconds=20)
 
 
 def test_members_get_in_while_strangers_fill_whatever_they_can(make_node, raised_limit):
