@@ -94,7 +94,13 @@ Result<TxId> Store::commit(const WriteTransaction& transaction, const std::funct
     if (!rights(tx.runs_by, map).write)
       return fail(ErrorCode::denied, refusal(tx.runs_by, Access::write, map));
   if (tx.extent() > options_.large)
+  {
+    if (options_.prepared)
+      return commit_large(transaction, ordered);
+    // One after the other: what two of them make ready at once, each would have to take over from the other again.
+    const base::LockGuard turn(large_turn_);
     return commit_large(transaction, ordered);
+  }
   Order order(*this);
   const base::LockGuard lock(mutex_);
   if (tx.base->lineage_ != head_.lineage_)

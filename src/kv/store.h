@@ -150,7 +150,8 @@ struct StoreOptions
   std::uint64_t far_behind = 500;
   /// but not more often than this, so that nobody is put off for ever.
   unsigned most_rounds = 8;
-  /// For tests: called each time before what was made ready takes the lock.
+  /// For tests: called each time before what was made ready takes the lock. With it, large ones do not wait for each
+  /// other, so that it may commit more of them.
   std::function<void()> prepared = {};
 };
 
@@ -243,6 +244,7 @@ private:
   Snapshot start_from(Snapshot snapshot) EXCLUDES(snapshots_mutex_);
 
   const StoreOptions options_;
+  base::Mutex large_turn_; ///< of the large transaction that is made ready; taken before `mutex_`
   mutable base::Mutex mutex_;
   State head_ GUARDED_BY(mutex_);
   View view_ GUARDED_BY(mutex_) = 0;                        ///< in which seqnos are given out
