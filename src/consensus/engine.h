@@ -1,8 +1,10 @@
 #pragma once
 
 #include "concordat/error.h"
-#include "concordat/transaction.h"
+#include "consensus/configuration.h"
+#include "consensus/log_entry.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,35 +14,6 @@
 
 namespace concordat::consensus
 {
-/// Identifies a node to the raft engine; never 0, never reused.
-using EngineId = std::uint64_t;
-using Index = std::uint64_t; ///< position in the raft log, the first is 1; not a seqno
-
-/// What an engine entry says of a signed batch: the bytes themselves lie in the ledger.
-struct Descriptor
-{
-  Seqno first = 0;
-  Seqno last = 0;           ///< the signature transaction
-  std::uint64_t length = 0; ///< bytes of all entries
-  Digest digest{};          ///< Merkle leaf of the signature transaction, which binds every entry of the batch
-
-  bool operator==(const Descriptor&) const = default;
-  /// first, last and length as u64 in little-endian order, then the digest: 56 bytes.
-  std::string encode() const;
-  /// Error::invalid unless there are 56 bytes with 1 ≤ first ≤ last < 2^63 and a length that is not 0.
-  static Result<Descriptor> decode(std::string_view bytes);
-};
-
-/// An entry of the raft log: a batch, or (without descriptor) the empty one that opens a term.
-struct LogEntry
-{
-  Index index = 0;
-  View term = 0;
-  std::optional<Descriptor> batch;
-
-  bool operator==(const LogEntry&) const = default;
-};
-
 /// What must survive a crash before any message that depends on it leaves.
 struct HardState
 {
@@ -51,28 +24,37 @@ struct HardState
   bool operator==(const HardState&) const = default;
 };
 
-/// The raft log as the engine reads it. Ours, so that where it is kept is ours to decide.
+/// The raft log as the engine reads it. Ours, so that where it is kept is ours to decide: what is not applied yet is at
+/// hand, older entries may be made from the ledger when they are asked for, for a node that lags.
 class LogReader
 {
 public:
   virtual ~LogReader() = default;
   virtual Index first_index() const = 0; ///< of the first entry that can be read; last_index() + 1 if there is none
   virtual Index last_index() const = 0;
-  /// Also of first_index() − 1. @return nothing outside
+  /// Also of first_index() − 1. Asked for often, so that it must not touch the disk. @return nothing outside
   virtual std::optional<View> term(Index index) const = 0;
   /// @pre first_index() ≤ index ≤ last_index()
-  virtual LogEntry entry(Index index) const = 0;
+  /// @return nothing if the entry is applied and can't be read: a node that lacks it is reported as stranded
+  virtual std::optional<LogEntry> read(Index index) const = 0;
 };
 
 struct EngineOptions
 {
-  EngineId id = 1;
-  std::vector<EngineId> voters = {1};
-  HardState hard_state; ///< of a fresh service: term 1, so that the first view is 2
+  EngineId id = 1;                               ///< need not be in the configuration: a node that joins is not yet
+  Configuration configuration = {.voters = {1}}; ///< after the entry `applied`
+  HardState hard_state; ///< of a fresh service: term 1, so that the first view is 2. Its commit may be behind
   Index applied = 0;    ///< up to where the caller has applied committed entries
   unsigned election_ticks = 10;
   unsigned heartbeat_ticks = 1;
+  std::size_t max_inflight_messages = 64;       ///< appends on their way to one node, up to 65,536
+  std::size_t max_message_entries = 2'048;      ///< of one append, up to 2,730
+  std::uint64_t max_message_batches = 1U << 20; ///< bytes of the batches beside one append of several entries
+  std::size_t max_waiting = 65'536;             ///< entries proposed and not yet committed
   std::uint64_t seed = 0; ///< of the election time-outs, for a simulation; 0 takes them from the operating system
+  /// A node that may have forgotten what it promised only listens: it sends nothing and starts no election, until
+  /// `take_part()`.
+  bool observes = false;
 };
 
 struct Message
@@ -100,15 +82,27 @@ struct ReadIndex
   bool operator==(const ReadIndex&) const = default;
 };
 
+/// What a leader knows of another node of the configuration.
+struct PeerProgress
+{
+  EngineId id = 0;
+  Index matched = 0;     ///< up to where its log is known to be this one, durably
+  bool active = false;   ///< it answered in this term, at most an election time-out (`election_ticks`) ago
+  bool stranded = false; ///< it lacks entries that the log no longer has
+
+  bool operator==(const PeerProgress&) const = default;
+};
+
 /// One round of work that the engine hands out.
 struct Ready
 {
-  std::vector<Message> messages; ///< may leave at once
+  std::uint64_t number = 0;      ///< for `persisted()`; grows from round to round
+  std::vector<Message> messages; ///< may leave at once: a leader's, before its own entries are persisted
   /// Persist before going on, and before `entries`: the log must not reach into a term that the hard state lacks.
   std::optional<HardState> hard_state;
   std::vector<LogEntry> entries; ///< append to the log (replacing from the first index on) and persist before going on
   std::vector<Message> persisted_messages; ///< may leave once the above is persisted
-  std::vector<LogEntry> committed;         ///< apply, in order
+  std::vector<LogEntry> committed;         ///< apply, in order; those with a change by `apply_change` too
   std::vector<ReadIndex> reads;            ///< reads that may be answered once `index` is applied
   std::vector<EngineId> stranded; ///< nodes that lack entries which the log no longer has: they need a snapshot
 };
@@ -116,8 +110,12 @@ struct Ready
 /// The raft algorithm, without disk, network or clock. Used by one thread.
 ///
 /// A round: `ready()` when `has_ready()`; persist what it asks for; then `advance()`, which may commit more. Between
-/// `ready()` and `advance()` nothing else is called; rounds are drained before the next tick or step.
+/// `ready()` and `advance()` nothing else is called but `apply_change` and what only asks; rounds are drained before
+/// the next tick or step. Who can't wait for the disk ends a round by `advance_early()`, and says `persisted()` later.
 /// Time-outs restart from a random point whenever term or role change.
+///
+/// Pre-vote and check-quorum are on: a node that hears nobody changes nobody's term, nobody votes while he hears a
+/// leader (except that this one hands over), and a leader that hears no majority for an election time-out steps down.
 class Engine
 {
 public:
@@ -131,13 +129,28 @@ public:
   void tick();
   /// Starts an election now.
   Result<void> campaign();
-  /// Error::unavailable when this node does not lead.
+  /// Error::unavailable when this node does not lead, or hands over.
   /// Error::limit when too many are waiting to be committed. The entry is in the next `ready()`.
   Result<void> propose(const Descriptor& batch);
-  /// A message of another node. Any bytes: Error::invalid for what is none.
+  /// Proposes a batch that changes who takes part. It does so once it is applied, not before. A leader that is no
+  /// voter after it steps down then; it should have handed over first.
+  /// Error::unavailable as for `propose`; also until an entry of this term and every change before are applied; for a
+  /// joint configuration that must be left first, or one to leave that there is not. Error::invalid for a change that
+  /// can't be made (`Configuration::after`). Nothing has changed after an error.
+  Result<void> propose_change(const Descriptor& batch, const ConfigurationChange& change);
+  /// Has `to` take over as soon as its log is level: it starts an election at once. Until then, at most for an election
+  /// time-out, nothing can be proposed here. To itself: calls it off.
+  /// Error::unavailable if this node does not lead, or `to` is no voter (an outgoing one is none).
+  Result<void> transfer_leadership(EngineId to);
+  /// A message of another node. Any bytes: Error::invalid for what is none. Late ones, and answers of nodes that this
+  /// one does not know as members, change nothing. Who leads or asks for a vote may be unknown here: this node may lag.
   /// Error::corrupt for one that contradicts what this node knows: this node has lost entries, or the other is wrong.
   /// Nothing has changed after an error.
   Result<void> step(std::string_view message);
+  /// Tells that messages to a node get lost: what is sent to it is one append at a time, until it answers.
+  void unreachable(EngineId peer);
+  /// Ends `EngineOptions::observes`.
+  void take_part();
   /// Asks the other nodes whether this one still leads. Once a majority has said so, `Ready::reads` holds the token
   /// with an index; what is applied up to there is fresh enough for a read that began before this call.
   /// A token whose answer is outstanding when leadership is lost gets none.
@@ -152,6 +165,15 @@ public:
   View term() const;
   EngineId leader() const; ///< 0 if unknown
   Index commit() const;
+  EngineId handing_over_to() const; ///< 0 unless `transfer_leadership` is under way
+  /// Whether a change may be in the log that is not applied: `propose_change` would be refused.
+  bool change_pending() const;
+  Configuration configuration() const; ///< after the last `apply_change`
+  Role role() const;                   ///< this node's in it
+  /// Of every other node of the configuration, sorted; nothing unless this node leads.
+  std::vector<PeerProgress> progress() const;
+  /// Whether this node leads, and would decide together with those that are active.
+  bool has_quorum() const;
 
   bool has_ready() const;
   Ready ready();
@@ -159,6 +181,16 @@ public:
   /// @return a round that needs no persisting: messages, committed entries, and a hard state whose commit may be
   ///         written with the next one
   Ready advance();
+  /// Ends a round that is not persisted yet: its entries are in the log (where `LogReader` finds them), and its
+  /// `persisted_messages` are kept back. What it committed is applied when `applied()` says so.
+  void advance_early();
+  /// Tells that all rounds up to `number` are persisted; `advance()` says so of all rounds before too.
+  void persisted(std::uint64_t number);
+  /// Takes up the configuration of a committed entry that changes it. To be called for each, in order, before
+  /// `advance()` or `applied()` says that the entry is applied.
+  /// @return the configuration from here on; Error::corrupt for a change that cannot be made, which no leader proposes:
+  ///         nothing has changed, and the engine cannot go on
+  Result<Configuration> apply_change(const LogEntry& entry);
   /// Tells that committed entries up to `index` are applied.
   void applied(Index index);
 

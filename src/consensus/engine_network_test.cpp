@@ -26,10 +26,7 @@ struct ThreeVoters : testing::Test
 
   void propose(TestNode& node, std::uint64_t number)
   {
-    auto proposed = node.engine->propose(batch(number));
-    ASSERT_TRUE(proposed) << proposed.error().describe();
-    network.drain(node);
-    network.deliver();
+    network.propose(node, number);
   }
 };
 
@@ -127,16 +124,14 @@ TEST_F(ThreeVoters, AFollowerBehindTheLogNeedsASnapshotAndGoesOnFromThere)
   for (std::uint64_t i = 1; i <= 20; ++i)
     propose(*leader, i);
   for (auto* node : {leader, second})
-    node->log.compact(15);
+    node->compact(15);
   network.restart(first->id);
   network.run(5);
   EXPECT_TRUE(leader->stranded.contains(first->id));
   EXPECT_LT(first->committed.size(), 15U);
 
   // A snapshot from elsewhere puts the node at entry 18.
-  network.crash(first->id);
-  first->committed.assign(leader->committed.begin(), leader->committed.begin() + 18);
-  first->log.reset(18, *leader->log.term(18));
+  first->install({leader->committed.begin(), leader->committed.begin() + 18});
   network.restart(first->id);
   leader->stranded.clear();
   network.run(5);

@@ -39,7 +39,7 @@ std::vector<LogEntry> disturbed_run(std::uint64_t seed)
     else if (network.chance(0.02) && !node.committed.empty())
     {
       node.engine->applied(node.committed.back().index);
-      node.log.compact(node.committed.back().index - network.random()() % 2);
+      node.compact(node.committed.back().index - network.random()() % 2);
     }
     else if (node.engine->leads() && !node.stranded.empty())
     {

@@ -47,11 +47,17 @@ TEST(Engine, RefusesOptionsThatCannotBe)
   };
   EXPECT_EQ(code([](EngineOptions&) {}), std::nullopt);
   EXPECT_EQ(code([](EngineOptions& o) { o.id = 0; }), ErrorCode::invalid);
-  EXPECT_EQ(code([](EngineOptions& o) { o.voters = {}; }), ErrorCode::invalid);
-  EXPECT_EQ(code([](EngineOptions& o) { o.voters = {1, 0}; }), ErrorCode::invalid);
-  EXPECT_EQ(code([](EngineOptions& o) { o.voters = {1, 2, 1}; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.configuration.voters = {}; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.configuration.voters = {0, 1}; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.configuration.voters = {1, 2, 2}; }), ErrorCode::invalid);
   EXPECT_EQ(code([](EngineOptions& o) { o.heartbeat_ticks = 0; }), ErrorCode::invalid);
   EXPECT_EQ(code([](EngineOptions& o) { o.election_ticks = 1; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.max_inflight_messages = 0; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.max_inflight_messages = (1 << 16) + 1; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.max_message_entries = 0; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.max_message_entries = 2731; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.max_message_batches = 0; }), ErrorCode::invalid);
+  EXPECT_EQ(code([](EngineOptions& o) { o.max_waiting = 0; }), ErrorCode::invalid);
 }
 
 TEST(Engine, RefusesAHardStateThatDoesNotFitTheLog)
@@ -79,7 +85,7 @@ TEST(Engine, TakesTheTermOfASnapshotThatIsNewerThanItsHardState)
 {
   RaftLog log(7, 5);
   EngineOptions options;
-  options.voters = {1, 2, 3};
+  options.configuration.voters = {1, 2, 3};
   options.hard_state = {2, 3, 1};
   auto engine = Engine::create(options, log);
   ASSERT_TRUE(engine);
@@ -204,7 +210,7 @@ TEST(Engine, CannotCampaignWithoutAVote)
   RaftLog log;
   EngineOptions options;
   options.id = 4;
-  options.voters = {1, 2, 3};
+  options.configuration.voters = {1, 2, 3};
   options.hard_state.term = 1;
   auto engine = Engine::create(options, log);
   ASSERT_TRUE(engine);

@@ -1,125 +1,68 @@
 #pragma once
 
-#include "base/check.h"
-#include "consensus/engine.h"
-#include "consensus/raft_log.h"
-
-#include <gtest/gtest.h>
+#include "consensus/engine_test_node.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
-#include <memory>
 #include <random>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace concordat::consensus
 {
-/// A descriptor that says nothing but which one it is.
-inline Descriptor batch(std::uint64_t number)
-{
-  Descriptor out{number, number, 100, {}};
-  for (std::size_t i = 0; i < 8; ++i)
-    out.digest[i] = static_cast<std::uint8_t>(number >> (8 * i));
-  return out;
-}
-
-/// A node's engine with the disk under it: what is in `hard_state` and `log` survives a crash.
-struct TestNode
-{
-  EngineId id = 0;
-  HardState hard_state{1, 0, 0};
-  RaftLog log;
-  std::vector<LogEntry> committed; ///< applied in memory, replayed from the log after a crash
-  std::vector<ReadIndex> reads;
-  std::set<EngineId> stranded;
-  std::unique_ptr<Engine> engine; ///< null while down
-
-  void start(const std::vector<EngineId>& voters, std::uint64_t seed)
-  {
-    EngineOptions options;
-    options.id = id;
-    options.voters = voters;
-    options.hard_state = hard_state;
-    options.applied = log.base();
-    options.seed = seed;
-    std::erase_if(committed, [&](const LogEntry& entry) { return entry.index > log.base(); });
-    auto created = Engine::create(options, log);
-    ASSERT_TRUE(created) << created.error().describe();
-    engine = std::move(*created);
-  }
-
-  void apply(const std::vector<LogEntry>& entries)
-  {
-    for (const auto& entry : entries)
-    {
-      ASSERT_EQ(entry.index, committed.empty() ? log.base() + 1 : committed.back().index + 1);
-      committed.push_back(entry);
-    }
-  }
-
-  /// Does all rounds of work that there are; what leaves goes to `send(Message)`. Wherever `fails()` says so, the
-  /// node crashes.
-  template <typename Send, typename Fails> void drain(Send&& send, Fails&& fails)
-  {
-    while (engine->has_ready())
-    {
-      auto round = engine->ready();
-      for (auto& message : round.messages)
-        send(std::move(message));
-      if (fails())
-        return engine.reset();
-      if (round.hard_state)
-        hard_state = *round.hard_state;
-      if (fails())
-        return engine.reset();
-      log.append(round.entries);
-      if (fails())
-        return engine.reset();
-      for (auto& message : round.persisted_messages)
-        send(std::move(message));
-      apply(round.committed);
-      reads.insert(reads.end(), round.reads.begin(), round.reads.end());
-      stranded.insert(round.stranded.begin(), round.stranded.end());
-      // What advance() says of the commit index is left unwritten: it may be.
-      auto more = engine->advance();
-      ASSERT_TRUE(more.entries.empty() && more.persisted_messages.empty());
-      for (auto& message : more.messages)
-        send(std::move(message));
-      apply(more.committed);
-    }
-  }
-
-  template <typename Send> void drain(Send&& send)
-  {
-    drain(send, [] { return false; });
-  }
-
-  void drain_alone()
-  {
-    drain([](const Message& message) { FAIL() << "a message to node " << message.to; });
-  }
-};
-
-/// Several nodes in one thread, with a network between them that loses, doubles and reorders under a seed.
+/// Several nodes in one thread, with a network between them that loses, doubles and reorders under a seed. What must
+/// hold at every moment is checked after every event.
 class TestNetwork
 {
+  // First, as their types are deduced.
+  auto sender(TestNode& node)
+  {
+    return [this, &node](Message message) { send(node.id, std::move(message)); };
+  }
+  auto crashes()
+  {
+    return [this] { return chance(failing); };
+  }
+  auto earlies(const TestNode& node)
+  {
+    return [this, &node] { return node.slow_disk || chance(early); };
+  }
+
 public:
-  TestNetwork(std::size_t size, std::uint64_t seed) : random_(seed), seed_(seed)
+  /// @param options  of every node; what follows from its state is put in
+  TestNetwork(std::size_t size, std::uint64_t seed, EngineOptions options = {})
+      : options_(std::move(options)),
+        random_(seed),
+        seed_(seed)
   {
     for (EngineId id = 1; id <= size; ++id)
       voters_.push_back(id);
     for (const auto id : voters_)
-    {
-      nodes_[id].id = id;
-      restart(id);
-    }
+      add(id);
+  }
+
+  /// A further node with an empty log, which knows who began.
+  TestNode& add(EngineId id)
+  {
+    auto& node = nodes_[id];
+    node.id = id;
+    node.initial = {.voters = voters_};
+    node.options = options_;
+    restart(id);
+    return node;
   }
 
   TestNode& node(EngineId id)
   {
     return nodes_.at(id);
   }
+  const std::map<EngineId, TestNode>& nodes() const
+  {
+    return nodes_;
+  }
+  /// Those who began.
   const std::vector<EngineId>& voters() const
   {
     return voters_;
@@ -127,38 +70,40 @@ public:
 
   void restart(EngineId id)
   {
-    nodes_.at(id).start(voters_, ++starts_ + seed_ * 1000);
+    nodes_.at(id).start(++starts_ + seed_ * 1000);
   }
   void crash(EngineId id)
   {
-    nodes_.at(id).engine.reset();
+    nodes_.at(id).crash();
   }
   /// A node that is cut off runs on, but nothing reaches it or leaves it.
   void cut(EngineId id)
   {
     cut_.insert(id);
   }
+  /// One way only.
+  void block(EngineId from, EngineId to)
+  {
+    blocked_.emplace(from, to);
+  }
   void heal()
   {
     cut_.clear();
+    blocked_.clear();
   }
 
   std::uint64_t largest_batches = 0; ///< that were to travel beside one message
   /// Gives the node all that another has applied, without its log.
   void install_snapshot(EngineId id, const TestNode& source)
   {
-    auto& node = nodes_.at(id);
-    crash(id);
-    if (source.committed.size() > node.committed.size())
-      node.committed = source.committed;
-    const auto& last = node.committed.back();
-    node.log.install(last.index, last.term);
+    nodes_.at(id).install(source.committed);
     restart(id);
   }
 
   double loss = 0;
   double doubling = 0;
   double failing = 0; ///< of a node, at each of some points of a round
+  double early = 0;   ///< that a node goes on before a round is written
   bool reorder = false;
 
   void tick()
@@ -173,21 +118,27 @@ public:
 
   void drain(TestNode& node)
   {
-    node.drain([&](Message message) { send(node.id, std::move(message)); }, [&] { return chance(failing); });
-    check();
+    node.drain(sender(node), crashes(), earlies(node));
+    check(node);
+  }
+
+  void finish_writes(TestNode& node)
+  {
+    node.finish_writes(sender(node), crashes(), earlies(node));
+    check(node);
   }
 
   /// Delivers up to `count` messages.
   void deliver(std::size_t count = 1'000'000)
   {
-    while (count-- > 0 && !flying_.empty())
+    while (count-- > 0 && !flying_.empty() && !testing::Test::HasFatalFailure())
     {
       if (reorder)
         std::swap(flying_.front(), flying_[random_() % flying_.size()]);
       auto [from, message] = std::move(flying_.front());
       flying_.erase(flying_.begin());
       auto& node = nodes_.at(message.to);
-      if (!node.engine || cut_.contains(message.to) || cut_.contains(from))
+      if (!node.engine || cut_.contains(message.to) || cut_.contains(from) || blocked_.contains({from, message.to}))
         continue;
       const auto summary = Engine::inspect(message.bytes);
       ASSERT_TRUE(summary);
@@ -208,21 +159,43 @@ public:
     }
   }
 
-  /// The node that leads the highest term, once there is one; null if that takes too long.
+  /// The node that leads the highest term; null if there is none.
+  TestNode* leader()
+  {
+    TestNode* best = nullptr;
+    for (auto& [id, node] : nodes_)
+      if (node.engine && !cut_.contains(id) && node.engine->leads())
+        if (best == nullptr || best->engine->term() < node.engine->term())
+          best = &node;
+    return best;
+  }
+
+  /// The same, once there is one; null if that takes too long.
   TestNode* await_leader()
   {
     for (std::size_t i = 0; i < 200; ++i)
     {
       run(1);
-      TestNode* best = nullptr;
-      for (auto& [id, node] : nodes_)
-        if (node.engine && !cut_.contains(id) && node.engine->leads())
-          if (best == nullptr || best->engine->term() < node.engine->term())
-            best = &node;
-      if (best != nullptr)
+      if (auto* const best = leader())
         return best;
     }
     return nullptr;
+  }
+
+  void propose(TestNode& node, std::uint64_t number)
+  {
+    const auto proposed = node.engine->propose(batch(number));
+    ASSERT_TRUE(proposed) << proposed.error().describe();
+    drain(node);
+    deliver();
+  }
+
+  void change(TestNode& node, std::uint64_t number, const ConfigurationChange& change)
+  {
+    const auto proposed = node.engine->propose_change(batch(number), change);
+    ASSERT_TRUE(proposed) << proposed.error().describe();
+    drain(node);
+    deliver();
   }
 
   std::mt19937_64& random()
@@ -233,11 +206,20 @@ public:
   {
     return std::uniform_real_distribution<>(0, 1)(random_) < probability;
   }
+  std::size_t flying() const
+  {
+    return flying_.size();
+  }
+  /// Terms that had a leader.
+  std::size_t elections() const
+  {
+    return leaders_.size();
+  }
 
 private:
   void send(EngineId from, Message message)
   {
-    if (cut_.contains(from) || chance(loss))
+    if (cut_.contains(from) || !nodes_.contains(message.to) || chance(loss))
       return;
     std::uint64_t batches = 0;
     for (const auto& entry : message.entries)
@@ -248,28 +230,71 @@ private:
     flying_.emplace_back(from, std::move(message));
   }
 
-  /// What must hold at every moment: one leader in a term; what one node applied, every node applied there.
-  void check()
+  void check(TestNode& node)
   {
-    for (auto& [id, node] : nodes_)
+    check_log(node);
+    check_committed(node);
+    if (!node.engine)
+      return;
+    if (node.engine->leads())
+      check_leader(node);
+    const auto applied = node.committed.empty() ? node.log.base() : node.committed.back().index;
+    const auto configuration = node.engine->configuration();
+    const auto [at, fresh] = configurations_.emplace(applied, configuration);
+    ASSERT_EQ(at->second, configuration) << "node " << node.id << " after entry " << applied;
+  }
+
+  /// One leader in a term, which has all that was committed in terms before.
+  void check_leader(const TestNode& node)
+  {
+    const auto term = node.engine->term();
+    const auto [at, fresh] = leaders_.emplace(term, node.id);
+    ASSERT_EQ(at->second, node.id) << "two leaders in term " << term;
+    if (!fresh)
+      return;
+    for (auto agreed = agreed_.upper_bound(node.log.base()); agreed != agreed_.end(); ++agreed)
     {
-      if (node.engine && node.engine->leads())
-      {
-        const auto [at, fresh] = leaders_.emplace(node.engine->term(), id);
-        ASSERT_EQ(at->second, id) << "two leaders in term " << node.engine->term();
-      }
-      auto& seen = checked_[id];
-      if (node.committed.size() < seen)
-        seen = 0;
-      for (; seen < node.committed.size(); ++seen)
-      {
-        const auto& entry = node.committed[seen];
-        const auto [at, fresh] = agreed_.emplace(entry.index, entry);
-        ASSERT_EQ(at->second, entry) << "node " << id << " disagrees at " << entry.index;
-      }
+      const auto& [entry, committed_by] = agreed->second;
+      if (committed_by >= term)
+        continue;
+      ASSERT_GE(node.log.last_index(), entry.index) << "node " << node.id << " leads without what is committed";
+      ASSERT_EQ(node.log.entry(entry.index), entry) << "node " << node.id << " leads with another log";
     }
   }
 
+  /// Entries of one place and term are the same everywhere, and follow the same; one change at most is not committed.
+  void check_log(TestNode& node)
+  {
+    for (const auto& logged : std::exchange(node.fresh, {}))
+    {
+      const auto& entry = logged.first;
+      const auto [at, fresh] = logged_.emplace(std::pair(entry.index, entry.term), logged);
+      ASSERT_EQ(at->second, logged) << "node " << node.id << " has another log at " << entry.index;
+    }
+    if (!node.engine)
+      return;
+    std::size_t changes = 0;
+    for (auto index = std::max(node.engine->commit(), node.log.base()) + 1; index <= node.log.last_index(); ++index)
+      changes += node.log.entry(index).change ? 1 : 0;
+    ASSERT_LE(changes, 1U) << "node " << node.id << " could campaign two steps behind";
+  }
+
+  /// What one node applied, every node applies there.
+  void check_committed(const TestNode& node)
+  {
+    const auto term = node.engine ? node.engine->term() : std::numeric_limits<View>::max();
+    auto& seen = checked_[node.id];
+    if (node.committed.size() < seen)
+      seen = 0;
+    for (; seen < node.committed.size(); ++seen)
+    {
+      const auto& entry = node.committed[seen];
+      const auto [at, fresh] = agreed_.emplace(entry.index, std::pair(entry, term));
+      ASSERT_EQ(at->second.first, entry) << "node " << node.id << " disagrees at " << entry.index;
+    }
+  }
+
+  EngineOptions options_;
   std::mt19937_64 random_;
   std::uint64_t seed_;
   std::uint64_t starts_ = 0;
@@ -277,8 +302,11 @@ private:
   std::map<EngineId, TestNode> nodes_;
   std::vector<std::pair<EngineId, Message>> flying_;
   std::set<EngineId> cut_;
+  std::set<std::pair<EngineId, EngineId>> blocked_;
   std::map<View, EngineId> leaders_;
-  std::map<Index, LogEntry> agreed_;
+  std::map<Index, std::pair<LogEntry, View>> agreed_; ///< with a term in which it was committed at the latest
+  std::map<Index, Configuration> configurations_;
+  std::map<std::pair<Index, View>, std::pair<LogEntry, View>> logged_;
   std::map<EngineId, std::size_t> checked_;
 };
 }

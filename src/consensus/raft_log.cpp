@@ -28,6 +28,11 @@ std::optional<View> RaftLog::term(Index index) const
   return entries_[index - base_ - 1].term;
 }
 
+std::optional<LogEntry> RaftLog::read(Index index) const
+{
+  return entry(index);
+}
+
 LogEntry RaftLog::entry(Index index) const
 {
   CHECK(index > base_ && index <= last_index(), "callers ask within the bounds that the log states");

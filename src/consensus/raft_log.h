@@ -20,7 +20,9 @@ public:
   Index first_index() const override;
   Index last_index() const override;
   std::optional<View> term(Index index) const override;
-  LogEntry entry(Index index) const override;
+  std::optional<LogEntry> read(Index index) const override;
+  /// @pre first_index() ≤ index ≤ last_index()
+  LogEntry entry(Index index) const;
 
   /// Puts `entries` after the one before their first, and drops whatever stood there and after.
   /// @pre their indexes follow each other, and base() < first index ≤ last_index() + 1

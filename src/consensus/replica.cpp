@@ -30,7 +30,7 @@ Result<void> Replica::start()
   CHECK(!engine_, "an engine is ended before another one begins");
   EngineOptions options;
   options.id = options_.id;
-  options.voters = options_.voters;
+  options.configuration.voters = options_.voters;
   options.election_ticks = options_.election_ticks;
   options.heartbeat_ticks = options_.heartbeat_ticks;
   options.seed = options_.seed;
@@ -281,6 +281,8 @@ void Replica::apply(const std::vector<LogEntry>& committed)
     applied_ = entry.index;
     if (!entry.batch)
       continue;
+    if (entry.change)
+      CHECK(engine_->apply_change(entry), "a majority agrees on changes that can be made");
     auto found = in_flight_.extract(entry.index);
     CHECK(!found.empty() && found.mapped()->descriptor == *entry.batch, "what is committed was stored");
     applied_seqno_ = entry.batch->last;

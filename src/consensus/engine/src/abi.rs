@@ -5,8 +5,16 @@ use std::os::raw::{c_char, c_void};
 pub const DESCRIPTOR_SIZE: usize = 56;
 const DESCRIPTOR_LENGTH_AT: usize = 16;
 
+/// Nodes that one entry may give another role.
+pub const MAX_CHANGES: usize = 16;
+
 pub const KIND_EMPTY: u32 = 0;
 pub const KIND_BATCH: u32 = 1;
+pub const KIND_CHANGE: u32 = 2;
+
+pub const ROLE_NONE: u8 = 0;
+pub const ROLE_LEARNER: u8 = 1;
+pub const ROLE_VOTER: u8 = 2;
 
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +61,9 @@ pub struct CEntry {
     pub index: u64,
     pub term: u64,
     pub kind: u32,
+    pub change_count: u32,
+    pub change_ids: [u64; MAX_CHANGES],
+    pub change_roles: [u8; MAX_CHANGES],
     pub descriptor: [u8; DESCRIPTOR_SIZE],
 }
 
@@ -62,6 +73,9 @@ impl CEntry {
             index: 0,
             term: 0,
             kind: KIND_EMPTY,
+            change_count: 0,
+            change_ids: [0; MAX_CHANGES],
+            change_roles: [ROLE_NONE; MAX_CHANGES],
             descriptor: [0; DESCRIPTOR_SIZE],
         }
     }
@@ -96,15 +110,31 @@ pub struct CHardState {
 }
 
 #[repr(C)]
-pub struct COptions {
-    pub id: u64,
+pub struct CConfiguration {
     pub voters: *const u64,
     pub voter_count: usize,
+    pub learners: *const u64,
+    pub learner_count: usize,
+    pub voters_outgoing: *const u64,
+    pub voter_outgoing_count: usize,
+    pub learners_next: *const u64,
+    pub learner_next_count: usize,
+}
+
+#[repr(C)]
+pub struct COptions {
+    pub id: u64,
+    pub configuration: CConfiguration,
     pub hard_state: CHardState,
     pub applied: u64,
     pub election_ticks: u64,
     pub heartbeat_ticks: u64,
+    pub max_inflight_messages: u64,
+    pub max_message_entries: u64,
+    pub max_message_batch_bytes: u64,
+    pub max_waiting_entries: u64,
     pub seed: u64,
+    pub observes: bool,
 }
 
 #[repr(C)]
@@ -125,6 +155,7 @@ pub struct CRead {
 
 #[repr(C)]
 pub struct CReady {
+    pub number: u64,
     pub messages: *const CMessage,
     pub message_count: usize,
     pub has_hard_state: bool,
@@ -146,7 +177,25 @@ pub struct CStatus {
     pub term: u64,
     pub leader: u64,
     pub commit: u64,
+    pub handing_over_to: u64,
     pub leads: bool,
+    pub change_pending: bool,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CPeer {
+    pub id: u64,
+    pub matched: u64,
+    pub active: bool,
+    pub stranded: bool,
+}
+
+#[repr(C)]
+pub struct CProgress {
+    pub peers: *const CPeer,
+    pub peer_count: usize,
+    pub has_quorum: bool,
 }
 
 #[repr(C)]

@@ -1,63 +1,66 @@
 //! One node of the raft algorithm, and what it last handed out.
 
+use std::collections::VecDeque;
 use std::os::raw::c_void;
 
-use prost::Message as _;
-use raft::eraftpb::{ConfState, Entry, Message, MessageType};
-use raft::{Config, ProgressState, RawNode, ReadOnlyOption, StateRole};
+use raft::eraftpb::{ConfState, MessageType};
+use raft::{Config, RawNode, ReadOnlyOption, StateRole, NO_LIMIT};
 
 use crate::abi::*;
+use crate::entry::ENTRY_BYTES;
 use crate::log::logger;
-use crate::message::{admit, parse, to_c, MAX_ENTRY_BYTES, TOKEN_SIZE};
+use crate::membership::Heard;
+use crate::message::{admit, parse, Admission};
 use crate::options::{check_options, initial_hard_state};
+use crate::output::{Members, Output};
 use crate::storage::LogStorage;
 use crate::timeouts::Timeouts;
 
-/// Appends on their way to one follower.
-const MAX_INFLIGHT: usize = 64;
-/// Bytes of descriptors proposed and not yet committed.
-const MAX_UNCOMMITTED: u64 = 65536 * DESCRIPTOR_SIZE as u64;
 const MAX_COMMITTED_PER_READY: u64 = 4 << 20;
 
-/// What the pointers of a `CReady` point into.
-#[derive(Default)]
-struct Output {
-    bytes: Vec<Vec<u8>>,
-    carried: Vec<Vec<CEntry>>,
-    messages: Vec<CMessage>,
-    persisted_messages: Vec<CMessage>,
-    entries: Vec<CEntry>,
-    committed: Vec<CEntry>,
-    reads: Vec<CRead>,
-    stranded: Vec<u64>,
-    hard_state: Option<CHardState>,
-}
-
 pub struct Engine {
-    node: RawNode<LogStorage>,
+    pub(crate) node: RawNode<LogStorage>,
     round: Option<raft::Ready>,
     output: Output,
     timeouts: Timeouts,
+    max_waiting: u64,
+    observes: bool,
+    /// Numbers of rounds: the last that was ended, and the last that is known to be persisted.
+    ended: u64,
+    persisted: u64,
+    /// The last round that changed term or vote, and these.
+    vote_round: u64,
+    vote: (u64, u64),
+    /// Indexes of committed changes that were handed out and whose configuration is not taken up.
+    pub(crate) unapplied_changes: VecDeque<u64>,
+    pub(crate) heard: Heard,
+    pub(crate) members: Members,
+    pub(crate) peers: Vec<CPeer>,
 }
 
 impl Engine {
     pub fn create(
         options: &COptions,
-        voters: &[u64],
+        conf_state: ConfState,
         log: CLog,
         log_function: LoggerFunction,
     ) -> Result<Engine, Refusal> {
-        check_options(options, voters)?;
-        let conf_state = ConfState::from((voters.to_vec(), vec![]));
-        let storage = LogStorage::new(log, initial_hard_state(options, &log)?, conf_state);
+        check_options(options)?;
+        let hard_state = initial_hard_state(options, &log)?;
+        let storage = LogStorage::new(
+            log,
+            hard_state.clone(),
+            conf_state,
+            options.max_message_batch_bytes,
+        );
         let config = Config {
             id: options.id,
             election_tick: options.election_ticks as usize,
             heartbeat_tick: options.heartbeat_ticks as usize,
             applied: options.applied,
-            max_size_per_msg: MAX_ENTRY_BYTES,
-            max_inflight_msgs: MAX_INFLIGHT,
-            max_uncommitted_size: MAX_UNCOMMITTED,
+            max_size_per_msg: options.max_message_entries * ENTRY_BYTES,
+            max_inflight_msgs: options.max_inflight_messages as usize,
+            max_uncommitted_size: NO_LIMIT,
             max_committed_size_per_ready: MAX_COMMITTED_PER_READY,
             check_quorum: true,
             pre_vote: true,
@@ -71,6 +74,16 @@ impl Engine {
                     round: None,
                     output: Output::default(),
                     timeouts: Timeouts::new(options.seed, options.id),
+                    max_waiting: options.max_waiting_entries,
+                    observes: options.observes,
+                    ended: 0,
+                    persisted: 0,
+                    vote_round: 0,
+                    vote: (hard_state.term, hard_state.vote),
+                    unapplied_changes: VecDeque::new(),
+                    heard: Heard::default(),
+                    members: Members::default(),
+                    peers: Vec::new(),
                 };
                 engine.settle();
                 Ok(engine)
@@ -79,29 +92,46 @@ impl Engine {
         }
     }
 
-    fn assert_between_rounds(&self) {
+    pub(crate) fn assert_between_rounds(&self) {
         assert!(
             self.round.is_none(),
             "the engine was used between a round and its advance"
         );
     }
 
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.timeouts.settle(&mut self.node);
+    }
+
+    /// A candidate's log is as durable as it claims. That of a node with rounds underway is not yet.
+    fn may_campaign(&self) -> bool {
+        !self.observes && self.ended == self.persisted
     }
 
     pub fn tick(&mut self) {
         self.assert_between_rounds();
-        self.node.tick();
+        self.heard.tick();
+        if self.node.raft.state == StateRole::Leader || self.may_campaign() {
+            self.node.tick();
+        } else {
+            self.node.raft.election_elapsed += 1;
+        }
         self.settle();
     }
 
     pub fn campaign(&mut self) -> Result<(), Refusal> {
         self.assert_between_rounds();
+        let id = self.node.raft.id;
         if !self.node.raft.promotable() {
             return refuse(
                 Code::Unavailable,
-                format!("node {} is no voter and cannot lead", self.node.raft.id),
+                format!("node {id} is no voter and cannot lead"),
+            );
+        }
+        if !self.may_campaign() {
+            return refuse(
+                Code::Unavailable,
+                format!("node {id} does not take part yet, or is still writing its log"),
             );
         }
         let outcome = self.node.campaign();
@@ -109,7 +139,12 @@ impl Engine {
         outcome.or_else(|why| refuse(Code::Unavailable, why.to_string()))
     }
 
-    fn check_leads(&self, what: &str) -> Result<(), Refusal> {
+    pub fn take_part(&mut self) {
+        self.assert_between_rounds();
+        self.observes = false;
+    }
+
+    pub(crate) fn check_leads(&self, what: &str) -> Result<(), Refusal> {
         let raft = &self.node.raft;
         if raft.state == StateRole::Leader {
             return Ok(());
@@ -123,18 +158,31 @@ impl Engine {
         )
     }
 
-    pub fn propose(&mut self, descriptor: &[u8]) -> Result<(), Refusal> {
-        self.assert_between_rounds();
+    /// Everything for which the raft crate would drop a proposal.
+    pub(crate) fn check_may_propose(&self, what: &str) -> Result<(), Refusal> {
         // The raft crate would forward it to the leader, and the batch would not follow.
-        self.check_leads("propose")?;
-        match self.node.propose(Vec::new(), descriptor.to_vec()) {
-            Ok(()) => Ok(()),
-            Err(raft::Error::ProposalDropped) => refuse(
+        self.check_leads(what)?;
+        let raft = &self.node.raft;
+        if let Some(to) = raft.lead_transferee {
+            return refuse(
+                Code::Unavailable,
+                format!("cannot {what}: node {} hands over to node {to}", raft.id),
+            );
+        }
+        if raft.raft_log.last_index() - raft.raft_log.committed >= self.max_waiting {
+            return refuse(
                 Code::Limit,
                 "too many batches are waiting to be committed".to_string(),
-            ),
-            Err(why) => refuse(Code::Unavailable, why.to_string()),
+            );
         }
+        Ok(())
+    }
+
+    pub fn propose(&mut self, descriptor: &[u8]) -> Result<(), Refusal> {
+        self.assert_between_rounds();
+        self.check_may_propose("propose")?;
+        let outcome = self.node.propose(Vec::new(), descriptor.to_vec());
+        outcome.or_else(|why| refuse(Code::Unavailable, why.to_string()))
     }
 
     pub fn read_index(&mut self, token: u64) -> Result<(), Refusal> {
@@ -158,30 +206,18 @@ impl Engine {
     ) -> Result<(), Refusal> {
         self.assert_between_rounds();
         let message = parse(bytes, visit, context)?;
-        admit(&self.node, &message)?;
+        if let Admission::Ignore = admit(&self.node, &message)? {
+            return Ok(());
+        }
+        let (from, kind, term) = (message.from, message.get_msg_type(), message.term);
+        if kind == MessageType::MsgTimeoutNow && !self.may_campaign() {
+            return Ok(());
+        }
         self.follow_snapshot(&message);
         let outcome = self.node.step(message);
+        self.note_heard(from, kind, term);
         self.settle();
         outcome.or_else(|why| refuse(Code::Invalid, why.to_string()))
-    }
-
-    /// A follower that took its state from a snapshot, which it got without the raft crate, says so only by the
-    /// commit index of its answers. What it has committed is what this log has, so appends can begin after it;
-    /// the raft crate would wait for the snapshot to be acknowledged.
-    fn follow_snapshot(&mut self, message: &Message) {
-        let raft = &mut self.node.raft;
-        if message.get_msg_type() != MessageType::MsgHeartbeatResponse
-            || raft.state != StateRole::Leader
-            || message.term != raft.term
-            || message.commit > raft.raft_log.last_index()
-        {
-            return;
-        }
-        if let Some(progress) = raft.mut_prs().get_mut(message.from) {
-            if progress.state == ProgressState::Probe && progress.next_idx <= message.commit {
-                progress.next_idx = message.commit + 1;
-            }
-        }
     }
 
     pub fn status(&self) -> CStatus {
@@ -190,7 +226,9 @@ impl Engine {
             term: raft.term,
             leader: raft.leader_id,
             commit: raft.raft_log.committed,
+            handing_over_to: raft.lead_transferee.unwrap_or(0),
             leads: raft.state == StateRole::Leader,
+            change_pending: raft.has_pending_conf(),
         }
     }
 
@@ -203,6 +241,7 @@ impl Engine {
         let mut round = self.node.ready();
         self.output = Output::default();
         let out = &mut self.output;
+        out.number = round.number();
         // A crash may come after the hard state is written and before the entries are: what it says to be committed
         // must be in the log without them. The commit index may always be behind.
         let sure = round
@@ -214,25 +253,56 @@ impl Engine {
             vote: state.vote,
             commit: state.commit.min(sure),
         });
-        out.messages = encode(round.take_messages(), &mut out.bytes, &mut out.carried);
-        out.persisted_messages = encode(
-            round.take_persisted_messages(),
-            &mut out.bytes,
-            &mut out.carried,
-        );
-        out.entries = to_entries(round.entries());
-        out.committed = to_entries(&round.take_committed_entries());
-        out.reads = to_reads(round.take_read_states());
+        if let Some(state) = out.hard_state {
+            if self.vote != (state.term, state.vote) {
+                self.vote = (state.term, state.vote);
+                self.vote_round = out.number;
+            }
+        }
+        let (mut now, mut later) = (round.take_messages(), round.take_persisted_messages());
+        if self.vote_round > self.persisted {
+            // Who wins an election alone leads before its term is durable. What left now, and was forgotten, could
+            // be followed by another entry of the same place and term.
+            later.splice(0..0, now.drain(..));
+        }
+        if self.observes {
+            now.clear();
+            later.clear();
+        }
+        out.set_messages(now);
+        out.set_persisted_messages(later);
+        out.set_entries(round.entries());
+        out.set_committed(&round.take_committed_entries());
+        out.set_reads(round.take_read_states());
         out.stranded = self.node.store().take_stranded();
         self.round = Some(round);
-        self.hand_out()
+        self.note_changes();
+        self.output.hand_out()
     }
 
-    pub fn advance(&mut self) -> CReady {
+    fn note_changes(&mut self) {
+        let committed = self.output.committed().iter();
+        let changes = committed.filter(|entry| entry.kind == KIND_CHANGE);
+        self.unapplied_changes
+            .extend(changes.map(|entry| entry.index));
+    }
+
+    fn end_round(&mut self) -> raft::Ready {
         let round = self
             .round
             .take()
             .expect("the engine was told to advance without a round");
+        self.ended = round.number();
+        round
+    }
+
+    pub fn advance(&mut self) -> CReady {
+        let round = self.end_round();
+        assert!(
+            self.unapplied_changes.is_empty(),
+            "a change of the configuration was handed out and is not applied"
+        );
+        self.persisted = self.ended;
         let before = self.node.raft.hard_state();
         let mut light = self.node.advance(round);
         self.settle();
@@ -243,9 +313,32 @@ impl Engine {
             vote: before.vote,
             commit,
         });
-        out.messages = encode(light.take_messages(), &mut out.bytes, &mut out.carried);
-        out.committed = to_entries(&light.take_committed_entries());
-        self.hand_out()
+        let messages = light.take_messages();
+        if !self.observes {
+            out.set_messages(messages);
+        }
+        out.set_committed(&light.take_committed_entries());
+        self.note_changes();
+        self.output.hand_out()
+    }
+
+    pub fn advance_early(&mut self) {
+        let round = self.end_round();
+        self.node.advance_append_async(round);
+        self.settle();
+    }
+
+    pub fn persisted(&mut self, number: u64) {
+        self.assert_between_rounds();
+        assert!(
+            number > self.persisted && number <= self.ended,
+            "round {number} cannot be persisted now: {} is, and {} was the last",
+            self.persisted,
+            self.ended
+        );
+        self.persisted = number;
+        self.node.on_persist_ready(number);
+        self.settle();
     }
 
     pub fn applied(&mut self, index: u64) {
@@ -255,73 +348,14 @@ impl Engine {
             index <= log.committed.min(log.persisted),
             "entry {index} was applied before it was committed"
         );
+        assert!(
+            self.unapplied_changes
+                .front()
+                .is_none_or(|change| *change > index),
+            "a change of the configuration was handed out and is not applied"
+        );
         if index > log.applied {
             self.node.advance_apply_to(index);
         }
     }
-
-    fn hand_out(&self) -> CReady {
-        let out = &self.output;
-        CReady {
-            messages: out.messages.as_ptr(),
-            message_count: out.messages.len(),
-            has_hard_state: out.hard_state.is_some(),
-            hard_state: out.hard_state.unwrap_or_default(),
-            entries: out.entries.as_ptr(),
-            entry_count: out.entries.len(),
-            persisted_messages: out.persisted_messages.as_ptr(),
-            persisted_message_count: out.persisted_messages.len(),
-            committed: out.committed.as_ptr(),
-            committed_count: out.committed.len(),
-            reads: out.reads.as_ptr(),
-            read_count: out.reads.len(),
-            stranded: out.stranded.as_ptr(),
-            stranded_count: out.stranded.len(),
-        }
-    }
-}
-
-fn to_entries(entries: &[Entry]) -> Vec<CEntry> {
-    entries
-        .iter()
-        .map(|entry| to_c(entry).expect("entries are checked before they enter the log"))
-        .collect()
-}
-
-fn to_reads(states: Vec<raft::ReadState>) -> Vec<CRead> {
-    states
-        .into_iter()
-        .filter_map(|state| {
-            let token: [u8; TOKEN_SIZE] = state.request_ctx.try_into().ok()?;
-            Some(CRead {
-                token: u64::from_le_bytes(token),
-                index: state.index,
-            })
-        })
-        .collect()
-}
-
-/// The buffers of the inner vectors stay where they are when the outer ones grow.
-fn encode(
-    messages: Vec<Message>,
-    bytes: &mut Vec<Vec<u8>>,
-    carried: &mut Vec<Vec<CEntry>>,
-) -> Vec<CMessage> {
-    messages
-        .into_iter()
-        .map(|message| {
-            let encoded = message.encode_to_vec();
-            let entries = to_entries(&message.entries);
-            let out = CMessage {
-                to: message.to,
-                bytes: encoded.as_ptr(),
-                size: encoded.len(),
-                entries: entries.as_ptr(),
-                entry_count: entries.len(),
-            };
-            bytes.push(encoded);
-            carried.push(entries);
-            out
-        })
-        .collect()
 }

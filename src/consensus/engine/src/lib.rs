@@ -2,9 +2,12 @@
 
 mod abi;
 mod engine;
+mod entry;
 mod log;
+mod membership;
 mod message;
 mod options;
+mod output;
 mod storage;
 mod timeouts;
 
@@ -12,6 +15,7 @@ use std::os::raw::c_void;
 
 use abi::*;
 use engine::Engine;
+use raft::eraftpb::ConfState;
 
 /// # Safety
 /// `pointer` is null or valid for reads and not changed by anyone else during `'a`.
@@ -66,8 +70,25 @@ pub unsafe extern "C" fn concordat_engine_create(
     error: *mut ErrorBuffer,
 ) -> u32 {
     let options = required(options, "options");
-    let voters = slice(options.voters, options.voter_count, "voters");
-    let created = Engine::create(options, voters, *required(log, "log"), logger);
+    let members = &options.configuration;
+    let conf_state = ConfState {
+        voters: slice(members.voters, members.voter_count, "voters").to_vec(),
+        learners: slice(members.learners, members.learner_count, "learners").to_vec(),
+        voters_outgoing: slice(
+            members.voters_outgoing,
+            members.voter_outgoing_count,
+            "outgoing voters",
+        )
+        .to_vec(),
+        learners_next: slice(
+            members.learners_next,
+            members.learner_next_count,
+            "next learners",
+        )
+        .to_vec(),
+        auto_leave: false,
+    };
+    let created = Engine::create(options, conf_state, *required(log, "log"), logger);
     let place = required_mut(engine, "engine");
     report(
         created.map(|made| *place = Box::into_raw(Box::new(made))),
@@ -116,6 +137,43 @@ pub unsafe extern "C" fn concordat_engine_propose(
 /// # Safety
 /// As the header says of every pointer.
 #[no_mangle]
+pub unsafe extern "C" fn concordat_engine_propose_change(
+    engine: *mut Engine,
+    entry: *const CEntry,
+    error: *mut ErrorBuffer,
+) -> u32 {
+    let entry = required(entry, "entry");
+    report(required_mut(engine, "engine").propose_change(entry), error)
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_transfer(
+    engine: *mut Engine,
+    to: u64,
+    error: *mut ErrorBuffer,
+) -> u32 {
+    report(required_mut(engine, "engine").transfer(to), error)
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_unreachable(engine: *mut Engine, peer: u64) {
+    required_mut(engine, "engine").unreachable(peer);
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_take_part(engine: *mut Engine) {
+    required_mut(engine, "engine").take_part();
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
 pub unsafe extern "C" fn concordat_engine_read_index(
     engine: *mut Engine,
     token: u64,
@@ -152,6 +210,27 @@ pub unsafe extern "C" fn concordat_engine_get_status(engine: *const Engine, stat
 /// # Safety
 /// As the header says of every pointer.
 #[no_mangle]
+pub unsafe extern "C" fn concordat_engine_get_progress(
+    engine: *mut Engine,
+    progress: *mut CProgress,
+) {
+    *required_mut(progress, "progress") = required_mut(engine, "engine").progress();
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_get_configuration(
+    engine: *mut Engine,
+    configuration: *mut CConfiguration,
+) {
+    let place = required_mut(configuration, "configuration");
+    *place = required_mut(engine, "engine").configuration();
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
 pub unsafe extern "C" fn concordat_engine_has_ready(engine: *const Engine) -> bool {
     required(engine, "engine").has_ready()
 }
@@ -170,6 +249,32 @@ pub unsafe extern "C" fn concordat_engine_take_ready(engine: *mut Engine, ready:
 pub unsafe extern "C" fn concordat_engine_advance(engine: *mut Engine, ready: *mut CReady) {
     let place = required_mut(ready, "ready");
     *place = required_mut(engine, "engine").advance();
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_advance_early(engine: *mut Engine) {
+    required_mut(engine, "engine").advance_early();
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_persisted(engine: *mut Engine, number: u64) {
+    required_mut(engine, "engine").persisted(number);
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_apply_change(
+    engine: *mut Engine,
+    entry: *const CEntry,
+    error: *mut ErrorBuffer,
+) -> u32 {
+    let entry = required(entry, "entry");
+    report(required_mut(engine, "engine").apply_change(entry), error)
 }
 
 /// # Safety
@@ -213,11 +318,14 @@ pub extern "C" fn concordat_engine_layout() -> u64 {
         size_of::<CEntry>(),
         size_of::<CLog>(),
         size_of::<CHardState>(),
+        size_of::<CConfiguration>(),
         size_of::<COptions>(),
         size_of::<CMessage>(),
         size_of::<CRead>(),
         size_of::<CReady>(),
         size_of::<CStatus>(),
+        size_of::<CPeer>(),
+        size_of::<CProgress>(),
         size_of::<CSummary>(),
     ]
     .iter()

@@ -4,61 +4,19 @@
 use std::os::raw::c_void;
 
 use prost::Message as _;
-use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+use raft::eraftpb::{Message, MessageType};
 use raft::{RawNode, StateRole, Storage};
 
-use crate::abi::{refuse, CEntry, Code, Refusal, Visit, DESCRIPTOR_SIZE, KIND_BATCH, KIND_EMPTY};
+use crate::abi::{refuse, Code, Refusal, Visit, KIND_CHANGE};
+use crate::entry::{to_c, NUMBER_LIMIT};
 
 /// A message holds entries of at most `MAX_ENTRY_BYTES` (and one more), so anything much larger is none of ours.
 pub const MAX_ENTRY_BYTES: u64 = 256 << 10;
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
-/// Terms and indexes stay below, as in a transaction id, so that adding to them never wraps.
-const NUMBER_LIMIT: u64 = 1 << 63;
+/// The context of a vote request of a node to which the leader hands over: it need not wait for the leader's lease.
+const HANDED_OVER: &[u8] = b"CampaignTransfer";
 /// Size of a read token, which travels in the context of heartbeats.
 pub const TOKEN_SIZE: usize = 8;
-
-/// An entry as C++ sees it.
-pub fn to_c(entry: &Entry) -> Result<CEntry, Refusal> {
-    let mut out = CEntry::zero();
-    out.index = entry.index;
-    out.term = entry.term;
-    if entry.entry_type != EntryType::EntryNormal as i32 || !entry.context.is_empty() {
-        return refuse(
-            Code::Invalid,
-            format!("entry {} is of a kind that is not used here", entry.index),
-        );
-    }
-    match entry.data.len() {
-        0 => out.kind = KIND_EMPTY,
-        DESCRIPTOR_SIZE => {
-            out.kind = KIND_BATCH;
-            out.descriptor.copy_from_slice(&entry.data);
-        }
-        size => {
-            return refuse(
-                Code::Invalid,
-                format!(
-                    "entry {} carries {} bytes, a descriptor has {}",
-                    entry.index, size, DESCRIPTOR_SIZE
-                ),
-            )
-        }
-    }
-    Ok(out)
-}
-
-pub fn from_c(entry: &CEntry) -> Entry {
-    Entry {
-        index: entry.index,
-        term: entry.term,
-        data: match entry.kind {
-            KIND_EMPTY => Vec::new(),
-            KIND_BATCH => entry.descriptor.to_vec(),
-            kind => panic!("the log handed out an entry of kind {kind}"),
-        },
-        ..Default::default()
-    }
-}
 
 /// Parses a message and checks what can be checked without knowing the engine's state.
 pub fn parse(bytes: &[u8], visit: Visit, context: *mut c_void) -> Result<Message, Refusal> {
@@ -109,7 +67,8 @@ fn check_form(message: &Message) -> Result<(), Refusal> {
             | MsgRequestPreVote
             | MsgRequestPreVoteResponse
             | MsgHeartbeat
-            | MsgHeartbeatResponse),
+            | MsgHeartbeatResponse
+            | MsgTimeoutNow),
         ) => kind,
         _ => {
             return invalid(format!(
@@ -141,10 +100,12 @@ fn check_form(message: &Message) -> Result<(), Refusal> {
             "a consensus message claims a priority, which is not used here".to_string(),
         );
     }
-    // In a vote request the context would override the leader's lease.
-    let holds_token =
-        matches!(kind, MsgHeartbeat | MsgHeartbeatResponse) && message.context.len() == TOKEN_SIZE;
-    if !message.context.is_empty() && !holds_token {
+    let may_have_context = match kind {
+        MsgHeartbeat | MsgHeartbeatResponse => message.context.len() == TOKEN_SIZE,
+        MsgRequestVote => message.context == HANDED_OVER,
+        _ => false,
+    };
+    if !message.context.is_empty() && !may_have_context {
         return invalid("a consensus message carries a context that it must not have".to_string());
     }
     if kind != MsgAppend {
@@ -164,6 +125,7 @@ fn check_form(message: &Message) -> Result<(), Refusal> {
         ));
     }
     let mut previous = (message.index, message.log_term);
+    let mut changes = 0;
     for entry in &message.entries {
         if entry.index != previous.0 + 1
             || entry.index >= NUMBER_LIMIT
@@ -175,14 +137,31 @@ fn check_form(message: &Message) -> Result<(), Refusal> {
                 entry.index, entry.term, previous.0, previous.1
             ));
         }
-        to_c(entry)?;
+        if to_c(entry)?.kind == KIND_CHANGE && entry.index > message.commit {
+            changes += 1;
+        }
         previous = (entry.index, entry.term);
+    }
+    // A leader proposes a change of the configuration once the one before is applied. That a log holds one at most
+    // beyond what it knows to be committed keeps a candidate within one step of the configuration that decides.
+    if changes > 1 {
+        return invalid(
+            "a consensus message carries two changes of the configuration that are not committed"
+                .to_string(),
+        );
     }
     Ok(())
 }
 
-/// Checks a well-formed message against what this node knows, before the raft crate acts on it.
-pub fn admit<S: Storage>(node: &RawNode<S>, message: &Message) -> Result<(), Refusal> {
+pub enum Admission {
+    Step,
+    /// Late or from a node that is no member any more, as happens in a network without fault.
+    Ignore,
+}
+
+/// Checks a well-formed message against what this node knows, before the raft crate acts on it. A node that asks for
+/// a vote or leads need not be a member of the configuration that is applied here: this node may lag behind.
+pub fn admit<S: Storage>(node: &RawNode<S>, message: &Message) -> Result<Admission, Refusal> {
     use MessageType::*;
     let raft = &node.raft;
     if message.to != raft.id {
@@ -194,11 +173,11 @@ pub fn admit<S: Storage>(node: &RawNode<S>, message: &Message) -> Result<(), Ref
             ),
         );
     }
-    if message.from == raft.id || raft.prs().get(message.from).is_none() {
+    if message.from == raft.id {
         return refuse(
             Code::Invalid,
             format!(
-                "a consensus message comes from {}, which is no other voter",
+                "a consensus message comes from node {} itself",
                 message.from
             ),
         );
@@ -207,6 +186,18 @@ pub fn admit<S: Storage>(node: &RawNode<S>, message: &Message) -> Result<(), Ref
     let last = raft.raft_log.last_index();
     let same_term = message.term == raft.term;
     match message.get_msg_type() {
+        MsgAppendResponse
+        | MsgHeartbeatResponse
+        | MsgRequestVoteResponse
+        | MsgRequestPreVoteResponse
+            if raft.prs().get(message.from).is_none() =>
+        {
+            Ok(Admission::Ignore)
+        }
+        // Only who leads this node now can hand over to it.
+        MsgTimeoutNow if !same_term || raft.leader_id != message.from || !raft.promotable() => {
+            Ok(Admission::Ignore)
+        }
         MsgAppend | MsgHeartbeat
             if same_term && raft.leader_id != 0 && raft.leader_id != message.from =>
         {
@@ -239,6 +230,6 @@ pub fn admit<S: Storage>(node: &RawNode<S>, message: &Message) -> Result<(), Ref
                 ),
             )
         }
-        _ => Ok(()),
+        _ => Ok(Admission::Step),
     }
 }

@@ -2,28 +2,17 @@
 
 use raft::eraftpb::{ConfState, HardState};
 
-use crate::abi::{refuse, CLog, COptions, Code, Refusal};
+use crate::abi::{refuse, CLog, COptions, Code, Refusal, KIND_CHANGE};
+use crate::entry::{ENTRY_BYTES, NUMBER_LIMIT};
+use crate::message::MAX_ENTRY_BYTES;
 use crate::storage::LogStorage;
 
-const MAX_VOTERS: usize = 255;
 const MAX_TICKS: u64 = 1 << 20;
 
-pub fn check_options(options: &COptions, voters: &[u64]) -> Result<(), Refusal> {
+pub fn check_options(options: &COptions) -> Result<(), Refusal> {
     let invalid = |text: String| refuse(Code::Invalid, text);
-    if options.id == 0 {
-        return invalid("a node's id must not be 0".to_string());
-    }
-    if voters.is_empty() || voters.len() > MAX_VOTERS {
-        return invalid(format!(
-            "a network has 1 to {MAX_VOTERS} voters, not {}",
-            voters.len()
-        ));
-    }
-    let mut sorted = voters.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    if sorted.len() != voters.len() || sorted[0] == 0 {
-        return invalid("voters must differ from each other and from 0".to_string());
+    if options.id == 0 || options.id >= NUMBER_LIMIT {
+        return invalid(format!("a node's id must not be {}", options.id));
     }
     if options.heartbeat_ticks == 0
         || options.election_ticks <= options.heartbeat_ticks
@@ -34,13 +23,38 @@ pub fn check_options(options: &COptions, voters: &[u64]) -> Result<(), Refusal> 
             options.election_ticks, options.heartbeat_ticks
         ));
     }
+    let limits = [
+        ("messages in flight", options.max_inflight_messages, 1 << 16),
+        (
+            "entries of a message",
+            options.max_message_entries,
+            MAX_ENTRY_BYTES / ENTRY_BYTES,
+        ),
+        (
+            "bytes of batches beside a message",
+            options.max_message_batch_bytes,
+            NUMBER_LIMIT,
+        ),
+        (
+            "entries that wait",
+            options.max_waiting_entries,
+            NUMBER_LIMIT,
+        ),
+    ];
+    for (what, value, limit) in limits {
+        if value == 0 || value > limit {
+            return invalid(format!(
+                "the most {what} must be between 1 and {limit}, not {value}"
+            ));
+        }
+    }
     Ok(())
 }
 
 /// The raft crate panics at a state that does not fit the log, which a damaged disk can bring about.
 pub fn initial_hard_state(options: &COptions, log: &CLog) -> Result<HardState, Refusal> {
     let corrupt = |text: String| refuse(Code::Corrupt, text);
-    let probe = LogStorage::new(*log, HardState::default(), ConfState::default());
+    let probe = LogStorage::new(*log, HardState::default(), ConfState::default(), u64::MAX);
     let (first, last) = (probe.first(), probe.last());
     if first == 0 || last.checked_add(1).is_none_or(|end| end < first) || last >= 1 << 63 {
         return corrupt(format!("the log claims to reach from {first} to {last}"));
@@ -84,6 +98,20 @@ pub fn initial_hard_state(options: &COptions, log: &CLog) -> Result<HardState, R
     Ok(HardState {
         term: state.term,
         vote: state.vote,
-        commit,
+        commit: commit.max(proven_by_changes(&probe, commit + 1, last)),
     })
+}
+
+/// A change of the configuration is proposed only once the one before is applied where it was proposed, so that of two
+/// in a log the first is committed, though nothing else on this node may say so any more. A node that campaigned
+/// without having applied it would count the voters of a configuration that is two steps old.
+fn proven_by_changes(log: &LogStorage, begin: u64, last: u64) -> u64 {
+    let (mut proven, mut newest) = (0, 0);
+    for index in begin..=last {
+        if log.read(index).kind == KIND_CHANGE {
+            proven = newest;
+            newest = index;
+        }
+    }
+    proven
 }

@@ -7,27 +7,30 @@ use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Result, Storage, StorageError};
 
 use crate::abi::{CEntry, CLog};
-use crate::message::from_c;
-
-/// Batches travel beside the entries of a message; this bounds what one message to a follower that catches up
-/// asks to be sent.
-const MAX_BATCH_BYTES: u64 = 1 << 20;
-/// Upper bound of an encoded entry with a descriptor.
-const ENTRY_BYTES: u64 = 96;
+use crate::entry::{encoded_bytes, from_c};
 
 pub struct LogStorage {
     log: CLog,
     hard_state: HardState,
     conf_state: ConfState,
+    /// Batches travel beside the entries of a message; this bounds what one message to a follower that catches up
+    /// asks to be sent.
+    max_batch_bytes: u64,
     stranded: RefCell<BTreeSet<u64>>,
 }
 
 impl LogStorage {
-    pub fn new(log: CLog, hard_state: HardState, conf_state: ConfState) -> LogStorage {
+    pub fn new(
+        log: CLog,
+        hard_state: HardState,
+        conf_state: ConfState,
+        max_batch_bytes: u64,
+    ) -> LogStorage {
         LogStorage {
             log,
             hard_state,
             conf_state,
+            max_batch_bytes,
             stranded: RefCell::new(BTreeSet::new()),
         }
     }
@@ -45,14 +48,24 @@ impl LogStorage {
         (self.log.term)(self.log.context, index, &mut term).then_some(term)
     }
 
-    fn entry(&self, index: u64) -> CEntry {
+    fn entry(&self, index: u64) -> Option<CEntry> {
         let mut entry = CEntry::zero();
-        let found = (self.log.entry)(self.log.context, index, &mut entry);
+        if !(self.log.entry)(self.log.context, index, &mut entry) {
+            return None;
+        }
         assert!(
-            found && entry.index == index,
-            "the log has no entry {index} within its own bounds"
+            entry.index == index,
+            "the log has another entry in the place of entry {index}"
         );
-        entry
+        Some(entry)
+    }
+
+    /// An entry that must be there: what is not applied yet is never out of reach.
+    pub fn read(&self, index: u64) -> CEntry {
+        match self.entry(index) {
+            Some(entry) => entry,
+            None => panic!("the log cannot read entry {index} within its own bounds"),
+        }
     }
 
     pub fn has_stranded(&self) -> bool {
@@ -90,16 +103,25 @@ impl Storage for LogStorage {
         }
         let max_size = max_size.into().unwrap_or(u64::MAX);
         // Only a read for sending may be answered later, and only what is sent takes its batches along.
-        let max_batches = if context.can_async() {
-            MAX_BATCH_BYTES
+        let sends = context.can_async();
+        let max_batches = if sends {
+            self.max_batch_bytes
         } else {
             u64::MAX
         };
         let mut found = Vec::with_capacity((high - low).min(1024) as usize);
         let (mut size, mut batches) = (0u64, 0u64);
         for index in low..high {
-            let entry = self.entry(index);
-            size += ENTRY_BYTES;
+            let entry = if sends {
+                match self.entry(index) {
+                    Some(entry) => entry,
+                    None if found.is_empty() => return Err(Error::Store(StorageError::Compacted)),
+                    None => break,
+                }
+            } else {
+                self.read(index)
+            };
+            size += encoded_bytes(&entry);
             batches = batches.saturating_add(entry.batch_length());
             if !found.is_empty() && (size > max_size || batches > max_batches) {
                 break;

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "concordat/error.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace concordat::consensus
+{
+/// Identifies a node to the raft engine; from 1 to 2^63 − 1, never reused.
+using EngineId = std::uint64_t;
+
+/// What a node is in the agreement. A learner gets the log and has no vote.
+enum class Role : std::uint8_t
+{
+  none = 0,
+  learner = 1,
+  voter = 2,
+};
+
+struct MemberChange
+{
+  EngineId id = 0;
+  Role role = Role::none; ///< that the node gets; none removes it
+
+  bool operator==(const MemberChange&) const = default;
+};
+
+/// What one entry of the log changes. One member changes at once. Several make the configuration joint, in which the
+/// old voters and the new ones must both agree. No member at all leaves the joint configuration.
+struct ConfigurationChange
+{
+  static constexpr std::size_t max_members = 16;
+
+  std::vector<MemberChange> members = {};
+
+  bool operator==(const ConfigurationChange&) const = default;
+  bool leaves_joint() const
+  {
+    return members.empty();
+  }
+  /// Error::invalid for too many members, a member twice, an id or role that cannot be.
+  Result<void> validate() const;
+};
+
+/// Who takes part, in the words of raft. Lists are sorted.
+struct Configuration
+{
+  static constexpr std::size_t max_members = 255; ///< of each list
+
+  std::vector<EngineId> voters = {};
+  std::vector<EngineId> learners = {};
+  std::vector<EngineId> voters_outgoing = {}; ///< the voters before, while the configuration is joint
+  std::vector<EngineId> learners_next = {};   ///< outgoing voters that become learners when it is joint no more
+
+  bool operator==(const Configuration&) const = default;
+  bool joint() const
+  {
+    return !voters_outgoing.empty();
+  }
+  /// Outgoing voters are voters too.
+  Role role(EngineId id) const;
+  /// Error::invalid unless lists are sorted and within bounds, ids can be, at least one node votes, no voter is a
+  /// learner, and next learners are outgoing voters and no others.
+  Result<void> validate() const;
+  /// The configuration once `change` is applied to this one.
+  /// @return Error::invalid for a change that cannot be made here, or whose members have their roles already
+  Result<Configuration> after(const ConfigurationChange& change) const;
+  /// For logs: "voters 1 2 3, learners 4".
+  std::string describe() const;
+};
+}
