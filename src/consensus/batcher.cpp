@@ -12,6 +12,18 @@
 
 namespace concordat::consensus
 {
+namespace
+{
+ledger::EntryDraft draft_of(const kv::WriteSet& writes)
+{
+  ledger::EntryDraft draft;
+  kv::encode(writes, kv::Domain::public_maps, draft.maps());
+  draft.end_public();
+  kv::encode(writes, kv::Domain::private_maps, draft.maps());
+  return draft;
+}
+}
+
 /// Takes back what was counted for a transaction that gets no place.
 class Batcher::Admission
 {
@@ -85,11 +97,8 @@ Result<TxId> Batcher::submit(const kv::WriteTransaction& transaction, const Orde
       return std::unexpected(*refused_);
   }
   // Whatever can be done, and can fail, without knowing the place is done before there is one.
-  std::string public_maps;
-  std::string private_maps;
-  kv::encode(transaction.writes(), kv::Domain::public_maps, public_maps);
-  kv::encode(transaction.writes(), kv::Domain::private_maps, private_maps);
-  const auto size = ledger::encoded_entry_size(public_maps.size(), private_maps.size());
+  auto draft = draft_of(transaction.writes());
+  const auto size = draft.size();
   if (auto admitted = admit(size); !admitted)
     return std::unexpected(admitted.error());
   Admission admission(*this, size);
@@ -105,8 +114,7 @@ Result<TxId> Batcher::submit(const kv::WriteTransaction& transaction, const Orde
   {
     if (options_.placed)
       options_.placed(*txid);
-    waiting->encoded(ledger::encode_entry(
-        secrets_.at(txid->seqno), *txid, 0, transaction.claims_digest(), public_maps, private_maps));
+    waiting->encoded(std::move(draft).encode(secrets_.at(txid->seqno), *txid, 0, transaction.claims_digest()));
   }
   catch (...)
   {
@@ -126,7 +134,7 @@ Result<TxId> Batcher::order(
         const base::LockGuard lock(mutex_);
         if (refused_)
           return std::unexpected(*refused_);
-        if (full_with(waiting->size()))
+        if (ends_before(waiting->size()))
         {
           auto [signature, below] = order.reserve();
           end_open_batch(signature, std::move(below));
@@ -151,11 +159,14 @@ Result<TxId> Batcher::order(
       });
 }
 
-bool Batcher::full_with(std::uint64_t bytes) const
+bool Batcher::ends_before(std::uint64_t bytes) const
 {
   const auto count = open_->transactions.size();
   if (count == 0)
     return false;
+  // Encrypting and storing a large one takes long: those before it do not wait for that.
+  if (options_.large_entry_bytes != 0 && bytes >= options_.large_entry_bytes)
+    return true;
   return (options_.max_batch_transactions != 0 && count >= options_.max_batch_transactions) ||
          (options_.max_batch_bytes != 0 && open_->bytes + bytes > options_.max_batch_bytes);
 }
@@ -261,11 +272,8 @@ void Batcher::sign(Batch& batch)
   const auto writes = signature_writes(signer_, txid, root, tree_.serialise(), clock_.unix_seconds());
 
   batch.ends_chunk = chunk_bytes_ + batch.bytes >= options_.chunk_size;
-  std::string public_maps;
-  kv::encode(writes, kv::Domain::public_maps, public_maps);
-  batch.signature = ledger::encode_entry(
-      secrets_.at(txid.seqno), txid, batch.ends_chunk ? ledger::chunk_after : std::uint8_t{0}, Digest{}, public_maps,
-      {});
+  batch.signature = draft_of(writes).encode(
+      secrets_.at(txid.seqno), txid, batch.ends_chunk ? ledger::chunk_after : std::uint8_t{0}, Digest{});
   batch.descriptor = {
       closed_ + 1, txid.seqno, batch.bytes + batch.signature.bytes.size(),
       batch.signature.leaf}; // which binds all entries of the batch

@@ -34,7 +34,8 @@ Result<void> Replica::start()
   options.election_ticks = options_.election_ticks;
   options.heartbeat_ticks = options_.heartbeat_ticks;
   options.seed = options_.seed;
-  options.hard_state = {durable_.term, durable_.vote, applied_};
+  const auto known = durable();
+  options.hard_state = {known.term, known.vote, applied_};
   options.applied = applied_;
   auto engine = Engine::create(options, log_);
   if (!engine)
@@ -121,6 +122,7 @@ void Replica::read(std::uint64_t token)
 
 Result<void> Replica::seal(const Mark& mark)
 {
+  const base::LockGuard lock(durable_mutex_);
   auto durable = durable_;
   durable.mark = mark;
   if (auto saved = file_.save(durable); !saved)
@@ -153,7 +155,7 @@ bool Replica::leads() const
 
 View Replica::term() const
 {
-  return engine_ ? engine_->term() : durable_.term;
+  return engine_ ? engine_->term() : durable().term;
 }
 
 std::shared_ptr<const Batch> Replica::batch(const Descriptor& descriptor) const
@@ -201,6 +203,7 @@ Result<void> Replica::drain()
 
 Result<void> Replica::save_state(const Ready& round)
 {
+  const base::LockGuard lock(durable_mutex_);
   auto durable = durable_;
   for (const auto& entry : round.entries)
     if (!entry.batch)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "consensus/batch.h"
 #include "consensus/durable_state.h"
 #include "consensus/engine.h"
@@ -44,7 +45,7 @@ struct ReplicaOptions
 /// flight. Each event is followed by rounds, until the engine has nothing left to do; their order of effects is what
 /// the safety of all else rests on, see README.md.
 ///
-/// Belongs to the consensus thread. After an error the engine is in the middle of a round and must not be used:
+/// Belongs to the consensus thread, but for `seal` and `durable`. After an error the engine is in the middle of a round and must not be used:
 /// `abandon` ends it, and `start` begins anew from what is committed.
 class Replica
 {
@@ -82,8 +83,8 @@ public:
   /// Asks whether this node still leads; answered by Events::read, in any case, once. @pre token is not outstanding
   void read(std::uint64_t token);
 
-  /// Seals how far was committed. Lags, and nothing depends on when.
-  Result<void> seal(const Mark& mark);
+  /// Seals how far was committed. Lags, and nothing depends on when. Any thread may call.
+  Result<void> seal(const Mark& mark) EXCLUDES(durable_mutex_);
 
   /// Ends the engine. @return the batches that were in flight, whose fate is not known
   std::vector<std::shared_ptr<const Batch>> abandon();
@@ -99,8 +100,9 @@ public:
   {
     return log_.first_index();
   }
-  const DurableState& durable() const
+  DurableState durable() const EXCLUDES(durable_mutex_)
   {
+    const base::LockGuard lock(durable_mutex_);
     return durable_;
   }
   /// A batch that is in flight here, to be sent beside a message; null if there is none: then it lies in the ledger.
@@ -109,7 +111,7 @@ public:
 private:
   Result<void> drain();
   Result<void> store(const Ready& round);
-  Result<void> save_state(const Ready& round);
+  Result<void> save_state(const Ready& round) EXCLUDES(durable_mutex_);
   Result<void> cut_before(Index index);
   void apply(const std::vector<LogEntry>& committed);
   void answer_reads(const std::vector<ReadIndex>& reads);
@@ -119,7 +121,8 @@ private:
   const ReplicaOptions options_;
   const base::Clock& clock_;
   DurableStateFile& file_;
-  DurableState durable_;
+  mutable base::Mutex durable_mutex_; ///< held while it is written: what is written last is the newest
+  DurableState durable_ GUARDED_BY(durable_mutex_);
   LedgerWriter& ledger_;
   Outbox* const outbox_; ///< null for a node that is alone
   const Events events_;

@@ -87,29 +87,61 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   // The next signature's tree begins here, which tells a later start that this batch was acknowledged: it must never
   // begin at what is not.
   batcher_.committed(seqno);
-  ledger_.commit(seqno);
   committed_mark_ = {batch->signature_txid, batch->root};
   // Before the answers, so that whoever is answered finds room for their next transaction.
   batcher_.settled(batch->transactions);
   tracker_.committed(*batch);
   feed_.committed(batch->signature_txid);
   progressed_ = true;
+  // Files get another name, which nobody waits for.
+  ledger_.commit(seqno);
   // After the answers, so that nobody waits for it: a start that finds less than the mark refuses.
-  keep_mark(batch->ends_chunk || mark_due_);
-  mark_due_ = false;
+  keep_mark(std::exchange(mark_due_, false) || batch->ends_chunk);
 }
 
 /// Seals how far was committed. Only what is durable is ever in it.
 void Sequencer::keep_mark(bool now)
 {
-  if (committed_mark_.txid == TxId{} || replica_.durable().mark == committed_mark_ ||
-      (!now && clock_.steady() < next_mark_))
+  if (committed_mark_.txid == TxId{} || (!now && clock_.steady() < next_mark_))
+    return;
+  // First: what is sealed is locked while it is being written.
+  if (sealing_.load(std::memory_order_acquire))
+  {
+    mark_due_ = mark_due_ || now;
+    return;
+  }
+  if (replica_.durable().mark == committed_mark_)
     return;
   if (options_.invariants)
     options_.invariants->marked(committed_mark_.txid);
   next_mark_ = clock_.steady() + options_.mark_interval;
-  if (auto sealed = replica_.seal(committed_mark_); !sealed)
+  if (!options_.aside)
+    return seal(committed_mark_);
+  sealing_.store(true, std::memory_order_relaxed);
+  base::Job job;
+  job.run = [this, mark = committed_mark_]
+  {
+    seal(mark);
+    end_sealing();
+  };
+  job.refuse = [this](base::Refusal) { end_sealing(); };
+  if (!options_.aside->submit(std::move(job)))
+  {
+    mark_due_ = true;
+    end_sealing();
+  }
+}
+
+void Sequencer::seal(const Mark& mark)
+{
+  if (auto sealed = replica_.seal(mark); !sealed)
     spdlog::warn("how far transactions are committed is not sealed for now: {}", sealed.error().describe());
+}
+
+void Sequencer::end_sealing()
+{
+  sealing_.store(false, std::memory_order_release);
+  sealing_.notify_all();
 }
 
 /// Nothing is taken any more and everybody who waits is told, in this order: nobody gets in behind those who are told.
@@ -239,8 +271,14 @@ void Sequencer::run()
         break;
       wait_for_work();
     }
-    if (!broken_)
-      keep_mark(true);
+    // The last mark is sealed after any other, and before this returns.
+    sealing_.wait(true, std::memory_order_acquire);
+    if (!broken_ && committed_mark_.txid != TxId{} && replica_.durable().mark != committed_mark_)
+    {
+      if (options_.invariants)
+        options_.invariants->marked(committed_mark_.txid);
+      seal(committed_mark_);
+    }
     // Somebody may have got in since the last look; nobody does after this.
     refuse_all(stopping, {});
   }

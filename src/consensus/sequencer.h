@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/mutex.h"
+#include "base/worker_pool.h"
 #include "consensus/batcher.h"
 #include "consensus/commit_tracker.h"
 #include "consensus/durable_state.h"
@@ -31,6 +32,8 @@ struct SequencerOptions : BatcherOptions
   std::chrono::milliseconds mark_interval{2000};   ///< what was committed is sealed at least so often
   std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a failure
   Invariants* invariants = nullptr;                ///< outlives the sequencer; null: not checked
+  /// Seals what was committed, which nobody waits for; stopped before the sequencer goes. Null: the consensus thread.
+  base::Executor* aside = nullptr;
 };
 
 /// Where the ledger stands when the sequencer takes over.
@@ -91,6 +94,8 @@ public:
 private:
   void finish(const std::shared_ptr<const Batch>& batch);
   void keep_mark(bool now);
+  void seal(const Mark& mark);
+  void end_sealing();
   void break_down(const Error& error, const std::vector<std::shared_ptr<Waiting>>& lost);
   void refuse_all(const Error& why, std::vector<std::shared_ptr<Waiting>> lost);
   Result<void> repair();
@@ -111,11 +116,12 @@ private:
   bool broken_ = true; ///< nothing can be written until a repair has opened a view
   bool signature_due_ = false;
   bool progressed_ = false;
-  bool mark_due_ = false; ///< nothing was committed yet since the view was opened
+  bool mark_due_ = false; ///< with the next batch: the first of a view, or one was missed
   Mark committed_mark_;   ///< of the last batch
   std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;
 
+  std::atomic<bool> sealing_{false}; ///< a mark, aside
   std::atomic<bool> stopping_{false};
   std::atomic<bool> woken_{false};
   base::Mutex wake_mutex_; ///< only for waiting

@@ -49,6 +49,26 @@ TEST_F(SequencerTest, ABatchHoldsNoMoreBytesThanItMayButForOneTransaction)
   EXPECT_EQ(told[3], true);
 }
 
+TEST_F(SequencerTest, ThoseBeforeALargeTransactionDoNotWaitForIt)
+{
+  options_.large_entry_bytes = 10'000;
+  start();
+  std::optional<bool> told[4];
+  ASSERT_TRUE(write("a", "1", told[0]));
+  ASSERT_TRUE(write("b", std::string(9'000, 'b'), told[1]));
+  const auto large = write("c", std::string(10'000, 'c'), told[2]);
+  ASSERT_TRUE(large);
+  EXPECT_EQ(large->seqno, 4U) << "a signature stands between it and the one before";
+  ASSERT_TRUE(write("d", "1", told[3]));
+  sequencer_->step();
+  EXPECT_EQ(told[0], true);
+  EXPECT_EQ(told[1], true);
+  EXPECT_FALSE(told[2]);
+  sequencer_->step();
+  EXPECT_EQ(told[2], true);
+  EXPECT_EQ(told[3], true) << "those behind it go with it";
+}
+
 TEST_F(SequencerTest, EveryBatchInTheQueueIsLostWhenTheDiskFails)
 {
   options_.max_batch_transactions = 1;

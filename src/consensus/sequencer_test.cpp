@@ -371,6 +371,61 @@ TEST_F(SequencerTest, HowFarWasCommittedIsSealedAtTheEndOfAChunkNowAndThenAndAtT
   EXPECT_GT(sequencer_->view(), first.txid.view);
 }
 
+/// Does jobs when it is told to.
+class HeldJobs : public base::Executor
+{
+public:
+  Result<void> submit(base::Job job) override
+  {
+    jobs.push_back(std::move(job));
+    return {};
+  }
+  std::vector<base::Job> jobs;
+};
+
+TEST_F(SequencerTest, NobodyWaitsForAMarkThatIsSealedAside)
+{
+  HeldJobs aside;
+  options_.aside = &aside;
+  options_.chunk_size = 1000;
+  start();
+  std::optional<bool> outcome;
+  const auto commit = [&]
+  {
+    outcome.reset();
+    ASSERT_TRUE(write("a", std::string(1000, 'a'), outcome));
+    ASSERT_TRUE(sequencer_->step());
+    ASSERT_EQ(outcome, true);
+  };
+  commit();
+  const auto first = sequencer_->committed();
+  EXPECT_EQ(durable_.saved.mark, Mark{});
+  ASSERT_EQ(aside.jobs.size(), 1U);
+  commit();
+  commit();
+  ASSERT_EQ(aside.jobs.size(), 1U) << "one at a time";
+  aside.jobs[0].run();
+  EXPECT_EQ(durable_.saved.mark.txid, first);
+
+  commit();
+  ASSERT_EQ(aside.jobs.size(), 2U) << "one was missed, so the next batch has its mark sealed";
+  aside.jobs[1].run();
+  EXPECT_EQ(durable_.saved.mark.txid, sequencer_->committed());
+
+  commit();
+  ASSERT_EQ(aside.jobs.size(), 3U);
+  std::thread stopping(
+      [&]
+      {
+        sequencer_->stop();
+        sequencer_->run();
+      });
+  const auto older = sequencer_->committed();
+  aside.jobs[2].refuse(base::Refusal::stopping);
+  stopping.join();
+  EXPECT_EQ(durable_.saved.mark.txid, older) << "a clean stop seals what was not";
+}
+
 TEST_F(SequencerTest, AMarkThatCannotBeSealedStopsNothing)
 {
   start();

@@ -112,7 +112,7 @@ void Connection::receive()
 /// Reads on without waiting when the small buffer was full: a large body comes in large pieces.
 void Connection::receive_more()
 {
-  for (unsigned round = 0; round < turn_limit && can_take_request(); ++round)
+  for (std::size_t taken = 0; taken < turn_size && can_take_request(); taken += worker_.received.size())
   {
     error_code ec;
     const auto size = socket_.receive(asio::buffer(worker_.received), 0, ec);

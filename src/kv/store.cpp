@@ -51,10 +51,16 @@ Snapshot Store::committed() const
 
 void Store::set_committed(Snapshot state)
 {
-  const base::LockGuard lock(snapshots_mutex_);
-  CHECK(state->seqno() >= committed_->seqno(), "what is committed stays committed");
+  bool far = false;
+  {
+    const base::LockGuard lock(snapshots_mutex_);
+    CHECK(state->seqno() >= committed_->seqno(), "what is committed stays committed");
+    far = state->lineage_ == committed_->lineage_ && state->keys_written_ - committed_->keys_written_ > options_.large;
+    std::swap(committed_, state);
+  }
   // The one before goes after the lock: it may be the last to hold many pages.
-  std::swap(committed_, state);
+  if (far && options_.let_go)
+    options_.let_go(std::move(state));
 }
 
 std::unique_ptr<WriteTransaction> Store::begin(RunBy runs_by)

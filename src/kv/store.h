@@ -153,6 +153,9 @@ struct StoreOptions
   /// For tests: called each time before what was made ready takes the lock. With it, large ones do not wait for each
   /// other, so that it may commit more of them.
   std::function<void()> prepared = {};
+  /// Takes what was committed, when what is committed now differs from it by more than `large` keys: to let go of it
+  /// elsewhere, because it may be the last to hold many pages, and whoever publishes is waited for. Null: at once.
+  std::function<void(Snapshot)> let_go = {};
 };
 
 /// The ordered, versioned store of one node: a head that transactions commit to one after the other, the snapshot

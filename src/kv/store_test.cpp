@@ -56,6 +56,25 @@ TEST(Store, AReservationIsFilledBelowLaterTransactions)
   EXPECT_EQ(store.head_seqno(), 4U);
 }
 
+TEST(Store, WhatWasCommittedIsGivenAwayOnlyIfMuchHasChangedSince)
+{
+  std::vector<Snapshot> given;
+  StoreOptions options;
+  options.large = 3;
+  options.let_go = [&](Snapshot state) { given.push_back(std::move(state)); };
+  Store store(options);
+  const auto commit_all = [&] { store.set_committed(store.begin_fresh()->base()); };
+  write(store, map, {{"a", "1"}, {"b", "1"}, {"c", "1"}});
+  commit_all();
+  EXPECT_TRUE(given.empty());
+  const auto before = store.committed();
+  write(store, map, {{"d", "1"}, {"e", "1"}});
+  write(store, map, {{"a", "2"}, {"b", "2"}});
+  commit_all();
+  EXPECT_EQ(given, std::vector{before});
+  EXPECT_EQ(store.committed()->seqno(), 3U);
+}
+
 TEST(Store, SeveralReservationsAreFilledInTheirOrder)
 {
   Store store;

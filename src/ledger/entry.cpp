@@ -94,48 +94,57 @@ Result<void> read_domain_head(Entry& entry)
 }
 }
 
-std::uint64_t encoded_entry_size(std::uint64_t public_maps, std::uint64_t private_maps)
+EntryDraft::EntryDraft() : bytes_(domain_at + domain_head_size, '\0') {}
+
+void EntryDraft::end_public()
 {
-  return domain_at + domain_head_size + public_maps + private_maps;
+  public_end_ = bytes_.size();
+}
+
+EncodedEntry EntryDraft::encode(const LedgerSecret& secret, TxId txid, std::uint8_t flags, const Digest& claims) &&
+{
+  CHECK(public_end_ != 0, "the public maps end somewhere");
+  CHECK(txid.seqno >= 1 && txid.seqno < std::uint64_t{1} << 63, "seqnos are counted up from 1");
+  CHECK(txid.view >= 1 && txid.view < snapshot_bit, "a view that large is never reached");
+  CHECK((flags & ~(chunk_after | chunk_before)) == 0, "no other flags exist");
+  CHECK(bytes_.size() <= max_entry_size, "what a transaction may write is limited far below that");
+
+  const Digest evidence = crypto::sha256(secret.commit_evidence(txid));
+  const auto iv = iv_of(txid);
+  std::string head;
+  base::append_le<std::uint64_t>(
+      head, 1 | std::uint64_t{flags} << 8 | (std::uint64_t{bytes_.size()} - entry_header_size) << 16);
+  head.append(sizeof(crypto::Tag), '\0');
+  head.append(reinterpret_cast<const char*>(iv.data()), iv.size());
+  base::append_le<std::uint64_t>(head, public_end_ - domain_at);
+  head.push_back(static_cast<char>(type_evidence_and_claims));
+  base::append_le<std::uint64_t>(head, txid.seqno);
+  head.append(view_of(claims));
+  head.append(view_of(evidence));
+  base::append_le<std::uint64_t>(head, 0);
+  CHECK(head.size() == domain_at + domain_head_size, "room was made for all of it");
+  std::memcpy(bytes_.data(), head.data(), head.size());
+
+  const auto tag = secret.aead().seal(
+      iv, std::string_view(bytes_).substr(domain_at, public_end_ - domain_at), bytes_.data() + public_end_,
+      bytes_.size() - public_end_);
+  std::memcpy(bytes_.data() + tag_at, tag.data(), tag.size());
+
+  EncodedEntry encoded{std::move(bytes_), {}};
+  const Digest write_set = crypto::sha256(encoded.bytes);
+  encoded.leaf = crypto::sha256({view_of(write_set), view_of(evidence), view_of(claims)});
+  return encoded;
 }
 
 EncodedEntry encode_entry(
     const LedgerSecret& secret, TxId txid, std::uint8_t flags, const Digest& claims, std::string_view public_maps,
     std::string_view private_maps)
 {
-  CHECK(txid.seqno >= 1 && txid.seqno < std::uint64_t{1} << 63, "seqnos are counted up from 1");
-  CHECK(txid.view >= 1 && txid.view < snapshot_bit, "a view that large is never reached");
-  CHECK((flags & ~(chunk_after | chunk_before)) == 0, "no other flags exist");
-  const std::uint64_t domain_size = domain_head_size + public_maps.size();
-  const std::uint64_t size = domain_at + domain_size + private_maps.size();
-  CHECK(size <= max_entry_size, "what a transaction may write is limited far below that");
-
-  const Digest evidence = crypto::sha256(secret.commit_evidence(txid));
-  const auto iv = iv_of(txid);
-
-  EncodedEntry encoded;
-  auto& out = encoded.bytes;
-  out.reserve(static_cast<std::size_t>(size));
-  base::append_le<std::uint64_t>(out, 1 | std::uint64_t{flags} << 8 | (size - entry_header_size) << 16);
-  out.append(sizeof(crypto::Tag), '\0');
-  out.append(reinterpret_cast<const char*>(iv.data()), iv.size());
-  base::append_le<std::uint64_t>(out, domain_size);
-  out.push_back(static_cast<char>(type_evidence_and_claims));
-  base::append_le<std::uint64_t>(out, txid.seqno);
-  out.append(view_of(claims));
-  out.append(view_of(evidence));
-  base::append_le<std::uint64_t>(out, 0);
-  out.append(public_maps);
-  out.append(private_maps);
-
-  const auto tag = secret.aead().seal(
-      iv, std::string_view(out).substr(domain_at, static_cast<std::size_t>(domain_size)),
-      out.data() + out.size() - private_maps.size(), private_maps.size());
-  std::memcpy(out.data() + tag_at, tag.data(), tag.size());
-
-  const Digest write_set = crypto::sha256(out);
-  encoded.leaf = crypto::sha256({view_of(write_set), view_of(evidence), view_of(claims)});
-  return encoded;
+  EntryDraft draft;
+  draft.maps() += public_maps;
+  draft.end_public();
+  draft.maps() += private_maps;
+  return std::move(draft).encode(secret, txid, flags, claims);
 }
 
 Digest Entry::write_set_digest() const

@@ -35,8 +35,31 @@ struct EncodedEntry
   Digest leaf;
 };
 
-/// Bytes of the entry that `encode_entry` makes of maps of these sizes.
-std::uint64_t encoded_entry_size(std::uint64_t public_maps, std::uint64_t private_maps);
+/// An entry of type 4 (ledger-format.md §2–5) that has no place yet: what does not depend on it is done, because others
+/// wait for the rest, who come after it in the order.
+class EntryDraft
+{
+public:
+  EntryDraft();
+  /// Where the maps are appended, as `kv::encode` gives them: first the public ones, after `end_public` the private
+  /// ones.
+  std::string& maps()
+  {
+    return bytes_;
+  }
+  void end_public();
+  /// Of the entry.
+  std::uint64_t size() const
+  {
+    return bytes_.size();
+  }
+  /// @pre `end_public` was called
+  EncodedEntry encode(const LedgerSecret& secret, TxId txid, std::uint8_t flags, const Digest& claims) &&;
+
+private:
+  std::string bytes_;
+  std::size_t public_end_ = 0;
+};
 
 /// Makes an entry of type 4 (ledger-format.md §2–5).
 /// @param public_maps, private_maps as `kv::encode` gives them

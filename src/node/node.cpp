@@ -13,8 +13,19 @@ Node::Node(
       files_(files),
       clock_(clock),
       platform_(platform),
-      options_(options)
+      options_(options),
+      store_({.let_go = [this](kv::Snapshot state) { let_go(std::move(state)); }})
 {
+}
+
+/// Aside, unless that falls behind: then here, so that no memory piles up.
+void Node::let_go(kv::Snapshot state)
+{
+  if (!aside_)
+    return;
+  base::Job job;
+  job.run = [state = std::move(state)]() mutable { state.reset(); };
+  (void)aside_->submit(std::move(job));
 }
 
 Node::~Node()
@@ -27,6 +38,8 @@ Node::~Node()
     sequencer_->stop();
   if (sequencer_thread_.joinable())
     sequencer_thread_.join();
+  if (aside_)
+    aside_->stop();
   server_.reset();
   if (files_.exists(configuration_.pid_file))
     (void)files_.remove(configuration_.pid_file);
@@ -44,6 +57,8 @@ Result<std::unique_ptr<Node>> Node::start(
 {
   std::unique_ptr<Node> node(
       new Node(std::move(configuration), std::move(application), files, clock, platform, options));
+  node->aside_ =
+      std::make_unique<base::WorkerPool>(base::WorkerPool::Options{.name = "aside", .threads = 1, .max_jobs = 4});
   if (auto started =
           node->take({&Node::lock, &Node::unseal, &Node::bind, &Node::restore, &Node::open_service, &Node::serve});
       !started)
@@ -138,6 +153,7 @@ void Node::start_sequencer(consensus::SequencerStart start, const std::string& n
   options.max_entry_bytes = configuration_.transactions.max_size;
   options.max_batch_transactions = configuration_.transactions.max_batch_count;
   options.max_batch_bytes = configuration_.transactions.max_batch_size;
+  options.aside = aside_.get();
   if (driven_)
   {
     options.invariants = driven_->invariants;

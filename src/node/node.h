@@ -104,6 +104,7 @@ private:
   void warn_of_times(ReadTransaction& state, const std::string& endorsed_pem) const;
   Result<void> write_outputs();
   Result<TxId> commit_now(const std::function<Result<void>(Transaction&, TxId)>& write);
+  void let_go(kv::Snapshot state);
   void start_sequencer(consensus::SequencerStart start, const std::string& node_certificate_pem);
 
   Configuration configuration_;
@@ -120,6 +121,7 @@ private:
   std::optional<Identity> identity_;
   attestation::Evidence evidence_;
   std::int64_t newest_signature_ = 0; ///< by the clock of then; 0 if there was none at start
+  std::unique_ptr<base::WorkerPool> aside_; ///< does what nobody waits for
   kv::Store store_;
   std::unique_ptr<consensus::Sequencer> sequencer_;
   std::unique_ptr<base::WorkerPool> pool_;
