@@ -69,9 +69,12 @@ private:
   {
     if (!node.engine)
     {
-      if (network_.chance(0.3))
-        network_.restart(node.id);
-      return;
+      if (!network_.chance(0.3))
+        return;
+      // What a node knew to be committed it may have forgotten.
+      if (network_.chance(0.5))
+        node.hard_state.commit = 0;
+      return network_.restart(node.id);
     }
     if (!node.writes.empty() && network_.chance(0.5))
       return network_.finish_writes(node);
