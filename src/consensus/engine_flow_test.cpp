@@ -109,6 +109,29 @@ TEST_F(Flow, ASlowFollowerHoldsNobodyUpAndItsMessagesAreBounded)
   EXPECT_EQ(slow->committed, leader->committed);
 }
 
+TEST_F(Flow, AFollowerWhoseWindowIsFullWhenTheLogForgetsGoesOnFromASnapshot)
+{
+  options.max_inflight_messages = 4;
+  make();
+  network->cut(slow->id);
+  for (std::uint64_t i = 1; i <= 20; ++i)
+    network->propose(*leader, i);
+  leader->compact(15);
+  network->heal();
+  network->run(5);
+  ASSERT_TRUE(leader->stranded.contains(slow->id));
+  for (const auto& peer : leader->engine->progress())
+    EXPECT_EQ(peer.stranded, peer.id == slow->id);
+
+  network->install_snapshot(slow->id, *leader);
+  network->run(3);
+  network->propose(*leader, 21);
+  network->run(2);
+  EXPECT_EQ(slow->committed, leader->committed);
+  for (const auto& peer : leader->engine->progress())
+    EXPECT_FALSE(peer.stranded);
+}
+
 TEST_F(Flow, AMessageHoldsAsManyEntriesAsTheOptionsSay)
 {
   options.max_message_entries = 8;

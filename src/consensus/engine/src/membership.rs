@@ -200,7 +200,9 @@ impl Engine {
             return;
         }
         if let Some(progress) = raft.mut_prs().get_mut(message.from) {
-            if progress.state == raft::ProgressState::Probe && progress.next_idx <= message.commit {
+            if progress.next_idx <= message.commit {
+                // It may have been replicated to before the log was cut; what is in flight to it is of no use then.
+                progress.become_probe();
                 progress.next_idx = message.commit + 1;
             }
         }
