@@ -1,8 +1,8 @@
 #pragma once
 
 #include "http/interface_state.h"
-#include "http/socket.h"
-#include "http/waiting_room.h"
+#include "net/socket.h"
+#include "net/waiting_room.h"
 
 #include <cstdint>
 
@@ -11,11 +11,11 @@ namespace concordat::http
 /// A connection on its way from the thread that accepts to the worker that it will live on.
 struct Accepted
 {
-  Socket socket; ///< of the worker's `io`
+  net::Socket socket; ///< of the worker's `io`
   SessionSlot slot;
   std::uint64_t id = 0;
   std::uint64_t address = 0; ///< the client's, as a group of the waiting rooms
   /// In the order of accepting: a worker that is behind makes nobody look newer.
-  WaitingRoom::Place handshake;
+  net::WaitingRoom::Place handshake;
 };
 }

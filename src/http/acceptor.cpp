@@ -2,11 +2,10 @@
 
 #include "base/descriptors.h"
 #include "base/log.h"
-#include "http/address.h"
+#include "net/listening.h"
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <utility>
 
 namespace concordat::http
@@ -22,25 +21,6 @@ constexpr unsigned turn_limit = 64;
 /// How long to wait when the process has no descriptors or memory left: the queue of the kernel keeps the clients.
 constexpr auto pause_length = std::chrono::milliseconds(100);
 
-std::string to_text(const tcp::endpoint& endpoint)
-{
-  const auto host = endpoint.address().to_string();
-  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
-}
-
-/// Who has one address of an IPv6 network has them all.
-std::uint64_t group_of(const tcp::endpoint& client)
-{
-  std::string key;
-  if (client.address().is_v4())
-    key = client.address().to_string();
-  else
-  {
-    const auto bytes = client.address().to_v6().to_bytes();
-    key.assign(bytes.begin(), bytes.begin() + 8);
-  }
-  return std::hash<std::string>{}(key);
-}
 }
 
 Acceptor::Acceptor(
@@ -57,35 +37,10 @@ Acceptor::Acceptor(
 
 Result<void> Acceptor::listen(const std::string& address)
 {
-  const auto parts = split_address(address);
-  if (!parts)
-    return std::unexpected(parts.error());
-  const auto failed = [&](const error_code& ec)
-  {
-    return fail(
-        ErrorCode::io, "cannot listen on " + address + " for interface '" + interface_->name + "': " + ec.message());
-  };
-
-  error_code ec;
-  tcp::resolver resolver(io_);
-  const auto found =
-      resolver.resolve(parts->host, parts->port, tcp::resolver::passive | tcp::resolver::numeric_service, ec);
-  if (ec || found.empty())
-    return failed(ec ? ec : error_code(asio::error::host_not_found));
-  const tcp::endpoint endpoint = found.begin()->endpoint();
-  if (acceptor_.open(endpoint.protocol(), ec); ec)
-    return failed(ec);
-  if (acceptor_.set_option(tcp::acceptor::reuse_address(true), ec); ec)
-    return failed(ec);
-  if (acceptor_.bind(endpoint, ec); ec)
-    return failed(ec);
-  if (acceptor_.listen(asio::socket_base::max_listen_connections, ec); ec)
-    return failed(ec);
-  if (acceptor_.non_blocking(true, ec); ec)
-    return failed(ec);
-  interface_->address = to_text(acceptor_.local_endpoint(ec));
-  if (ec)
-    return failed(ec);
+  auto bound = net::listen(acceptor_, io_, address);
+  if (!bound)
+    return fail(bound.error().code, "interface '" + interface_->name + "': " + bound.error().message);
+  interface_->address = std::move(*bound);
   return {};
 }
 
@@ -158,12 +113,12 @@ bool Acceptor::accept_one()
   {
     in_trouble_ = false;
     next_ = chosen + 1;
-    hand_over(worker, std::move(socket), std::move(*slot), group_of(client));
+    hand_over(worker, std::move(socket), std::move(*slot), net::group_of(client));
   }
   return true;
 }
 
-void Acceptor::hand_over(Worker& worker, Socket socket, SessionSlot slot, std::uint64_t address)
+void Acceptor::hand_over(Worker& worker, net::Socket socket, SessionSlot slot, std::uint64_t address)
 {
   static std::atomic<std::uint64_t> last_id{0};
   const auto id = ++last_id;

@@ -2,8 +2,8 @@
 
 #include "concordat/error.h"
 #include "http/interface_state.h"
-#include "http/socket.h"
 #include "http/worker.h"
+#include "net/socket.h"
 
 #include <boost/asio/io_context.hpp>
 
@@ -34,7 +34,7 @@ public:
 private:
   void accept_all();
   bool accept_one();
-  void hand_over(Worker& worker, Socket socket, SessionSlot slot, std::uint64_t address);
+  void hand_over(Worker& worker, net::Socket socket, SessionSlot slot, std::uint64_t address);
   void pause();
   void tell_once(const std::string& trouble);
   std::size_t choose_worker() const;
@@ -45,7 +45,7 @@ private:
   const std::uint64_t kept_back_;
   std::size_t next_ = 0;
   bool in_trouble_ = false; ///< and the log says so
-  ListeningSocket acceptor_;
-  Timer pause_;
+  net::ListeningSocket acceptor_;
+  net::Timer pause_;
 };
 }

@@ -1,7 +1,7 @@
 #include "http/client_connection.h"
 
-#include "http/address.h"
 #include "http/socket_bio.h"
+#include "net/address.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -97,7 +97,7 @@ std::string broken(int ssl_error)
     return std::strerror(errno);
   if (ssl_error == SSL_ERROR_SYSCALL || ssl_error == SSL_ERROR_ZERO_RETURN)
     return "the server closed the connection";
-  return take_openssl_error();
+  return net::take_openssl_error();
 }
 
 bool is_ip_address(const std::string& host)
@@ -139,30 +139,30 @@ Result<void> trust_only(SSL_CTX* context, const std::string& certificate_pem)
       PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
   if (!certificate)
     return fail(
-        ErrorCode::invalid, "the service certificate is not a certificate in PEM form: " + take_openssl_error());
+        ErrorCode::invalid, "the service certificate is not a certificate in PEM form: " + net::take_openssl_error());
   if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate.get()) != 1)
-    return fail(ErrorCode::internal, "the service certificate cannot be used: " + take_openssl_error());
+    return fail(ErrorCode::internal, "the service certificate cannot be used: " + net::take_openssl_error());
   return {};
 }
 
-Result<SslContext> make_client_context(const ClientOptions& options)
+Result<net::SslContext> make_client_context(const ClientOptions& options)
 {
-  SslContext context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  net::SslContext context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
   if (!context)
-    return fail(ErrorCode::internal, "cannot make a TLS context: " + take_openssl_error());
+    return fail(ErrorCode::internal, "cannot make a TLS context: " + net::take_openssl_error());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   // The certificate that is given is the anchor, whether it signed itself or not.
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context.get()), X509_V_FLAG_PARTIAL_CHAIN);
   if (SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
       SSL_CTX_set1_groups_list(context.get(), "P-256:P-384:P-521:X25519") != 1)
-    return fail(ErrorCode::internal, "OpenSSL refuses the TLS settings: " + take_openssl_error());
+    return fail(ErrorCode::internal, "OpenSSL refuses the TLS settings: " + net::take_openssl_error());
   if (auto trusted = trust_only(context.get(), options.service_certificate_pem); !trusted)
     return std::unexpected(trusted.error());
   if (options.certificate_pem.has_value() != options.private_key_pem.has_value())
     return fail(ErrorCode::invalid, "a client certificate needs its private key, and the key its certificate");
   if (options.certificate_pem)
   {
-    if (auto used = use_identity(*context, *options.certificate_pem, *options.private_key_pem); !used)
+    if (auto used = net::use_identity(*context, *options.certificate_pem, *options.private_key_pem); !used)
       return std::unexpected(used.error());
   }
   return context;
@@ -232,7 +232,7 @@ Result<std::unique_ptr<ClientConnector>> ClientConnector::create(ClientOptions o
   address.erase(0, scheme.size());
   if (address.ends_with('/'))
     address.pop_back();
-  const auto parts = split_address(address);
+  const auto parts = net::split_address(address);
   if (!parts)
     return std::unexpected(parts.error());
   connector->host_ = parts->host;
@@ -294,7 +294,7 @@ Result<void> ClientConnector::shake_hands(int socket, SSL* ssl) const
   if (bio != nullptr)
     SSL_set_bio(ssl, bio, bio);
   if (!set || bio == nullptr)
-    return fail(ErrorCode::internal, "cannot prepare a TLS connection: " + take_openssl_error());
+    return fail(ErrorCode::internal, "cannot prepare a TLS connection: " + net::take_openssl_error());
 
   const auto error = drive(ssl, socket, options_.timeout_ms, [&] { return SSL_connect(ssl); });
   const std::string where = "no TLS connection to " + host_and_port_ + ": ";
@@ -315,7 +315,7 @@ Result<std::unique_ptr<ClientConnection>> ClientConnector::connect() const
   SocketGuard socket(*opened);
   SslPtr ssl(SSL_new(context_.get()), SSL_free);
   if (!ssl)
-    return fail(ErrorCode::internal, "cannot make a TLS connection: " + take_openssl_error());
+    return fail(ErrorCode::internal, "cannot make a TLS connection: " + net::take_openssl_error());
   if (auto done = shake_hands(*opened, ssl.get()); !done)
     return std::unexpected(done.error());
   return std::make_unique<ClientConnection>(socket.release(), ssl.release(), options_.timeout_ms);

@@ -56,6 +56,6 @@ private:
   std::string host_;
   std::string port_;
   std::string host_and_port_;
-  SslContext context_;
+  net::SslContext context_;
 };
 }

@@ -38,7 +38,7 @@ bool is_plain_text(std::string_view first)
 }
 }
 
-Connection::Connection(Worker& worker, Accepted accepted, const SslContext& identity)
+Connection::Connection(Worker& worker, Accepted accepted, const net::SslContext& identity)
     : worker_(worker),
       socket_(std::move(accepted.socket)),
       slot_(std::move(accepted.slot)),
@@ -151,14 +151,14 @@ void Connection::received(std::string_view ciphertext)
     std::size_t size = 0;
     switch (tls_.read(worker_.decrypted.data(), worker_.decrypted.size(), size))
     {
-    case TlsStream::Status::ok:
+    case net::TlsStream::Status::ok:
       break;
-    case TlsStream::Status::want_more:
+    case net::TlsStream::Status::want_more:
       return;
-    case TlsStream::Status::closed:
+    case net::TlsStream::Status::closed:
       peer_done_ = true;
       return;
-    case TlsStream::Status::failed:
+    case net::TlsStream::Status::failed:
       flush();
       return close();
     }
@@ -176,10 +176,10 @@ bool Connection::shake_hands()
 {
   switch (tls_.handshake())
   {
-  case TlsStream::Status::ok:
+  case net::TlsStream::Status::ok:
     begin_session();
     return true;
-  case TlsStream::Status::want_more:
+  case net::TlsStream::Status::want_more:
     return false;
   default:
     flush();

@@ -5,10 +5,10 @@
 #include "http/mailbox.h"
 #include "http/parser.h"
 #include "http/server.h"
-#include "http/socket.h"
 #include "http/streamed_body.h"
 #include "http/tls.h"
-#include "http/waiting_room.h"
+#include "net/socket.h"
+#include "net/waiting_room.h"
 
 #include <array>
 #include <chrono>
@@ -34,7 +34,7 @@ class Connection : public std::enable_shared_from_this<Connection>
 public:
   using Clock = std::chrono::steady_clock;
 
-  Connection(Worker& worker, Accepted accepted, const SslContext& identity);
+  Connection(Worker& worker, Accepted accepted, const net::SslContext& identity);
 
   std::uint64_t id() const
   {
@@ -93,18 +93,18 @@ private:
   void account_request();
   void drop_request();
   void account_answer();
-  WaitingRoom::Place enter(WaitingRoom& room, std::uint64_t size);
+  net::WaitingRoom::Place enter(net::WaitingRoom& room, std::uint64_t size);
 
   Worker& worker_;
-  Socket socket_;
+  net::Socket socket_;
   std::optional<SessionSlot> slot_;
   std::shared_ptr<InterfaceState> interface_;
-  TlsStream tls_;
+  net::TlsStream tls_;
   RequestParser parser_;
   std::shared_ptr<Session> session_;
   std::uint64_t group_; ///< in waiting rooms: the address, or the caller if they are known
   bool known_ = false;
-  std::optional<WaitingRoom::Place> place_; ///< of what is waited for now, if it costs something
+  std::optional<net::WaitingRoom::Place> place_; ///< of what is waited for now, if it costs something
 
   Phase phase_ = Phase::handshake;
   bool handling_ = false;    ///< a handler has the request

@@ -121,7 +121,7 @@ void Connection::request_has_begun()
     request_began_ = last_activity_;
 }
 
-WaitingRoom::Place Connection::enter(WaitingRoom& room, std::uint64_t size)
+net::WaitingRoom::Place Connection::enter(net::WaitingRoom& room, std::uint64_t size)
 {
   return room.enter(group_, size, [mailbox = worker_.mailbox(), id = id()] { mailbox->nudge(id); });
 }

@@ -33,9 +33,9 @@ Limits within(Limits limits, std::uint64_t descriptors, const std::string& inter
   return limits;
 }
 
-std::array<std::shared_ptr<WaitingRoom>, 2> two_rooms(std::uint64_t capacity)
+std::array<std::shared_ptr<net::WaitingRoom>, 2> two_rooms(std::uint64_t capacity)
 {
-  return {std::make_shared<WaitingRoom>(capacity), std::make_shared<WaitingRoom>(capacity)};
+  return {std::make_shared<net::WaitingRoom>(capacity), std::make_shared<net::WaitingRoom>(capacity)};
 }
 }
 
@@ -48,7 +48,7 @@ InterfaceState::InterfaceState(const Interface& configured, std::uint64_t descri
     : name(configured.name),
       limits(within(configured.limits, descriptors, configured.name)),
       is_known(std::move(known)),
-      handshakes(std::make_shared<WaitingRoom>(limits.max_handshakes)),
+      handshakes(std::make_shared<net::WaitingRoom>(limits.max_handshakes)),
       unfinished_requests(two_rooms(limits.max_unfinished_requests)),
       waiting_answers(two_rooms(limits.max_waiting_answers)),
       known_(limits.max_known_sessions),
@@ -56,13 +56,13 @@ InterfaceState::InterfaceState(const Interface& configured, std::uint64_t descri
 {
 }
 
-SslContext InterfaceState::identity() const
+net::SslContext InterfaceState::identity() const
 {
   const base::LockGuard lock(mutex_);
   return identity_;
 }
 
-void InterfaceState::set_identity(SslContext identity)
+void InterfaceState::set_identity(net::SslContext identity)
 {
   // The old one is let go of without the lock.
   const base::LockGuard lock(mutex_);

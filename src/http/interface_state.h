@@ -4,7 +4,7 @@
 #include "http/fair_share.h"
 #include "http/server.h"
 #include "http/tls.h"
-#include "http/waiting_room.h"
+#include "net/waiting_room.h"
 
 #include <array>
 #include <atomic>
@@ -37,14 +37,14 @@ public:
   std::atomic<std::uint64_t> streams_refused{0};
   std::atomic<std::uint64_t> streams_broken_off{0}; ///< because their source was too slow
 
-  const std::shared_ptr<WaitingRoom> handshakes;
+  const std::shared_ptr<net::WaitingRoom> handshakes;
   /// Of strangers, and of known callers.
-  const std::array<std::shared_ptr<WaitingRoom>, 2> unfinished_requests;
-  const std::array<std::shared_ptr<WaitingRoom>, 2> waiting_answers;
+  const std::array<std::shared_ptr<net::WaitingRoom>, 2> unfinished_requests;
+  const std::array<std::shared_ptr<net::WaitingRoom>, 2> waiting_answers;
 
   /// Null until the first `set_identity`.
-  SslContext identity() const EXCLUDES(mutex_);
-  void set_identity(SslContext identity) EXCLUDES(mutex_);
+  net::SslContext identity() const EXCLUDES(mutex_);
+  void set_identity(net::SslContext identity) EXCLUDES(mutex_);
 
   struct Counts
   {
@@ -61,7 +61,7 @@ private:
   friend class StreamSlot;
 
   mutable base::Mutex mutex_;
-  SslContext identity_ GUARDED_BY(mutex_);
+  net::SslContext identity_ GUARDED_BY(mutex_);
   Counts counts_ GUARDED_BY(mutex_); ///< but for known and streams
   FairShare known_ GUARDED_BY(mutex_);
   std::array<FairShare, 2> streams_ GUARDED_BY(mutex_); ///< of strangers, and of known callers

@@ -5,7 +5,7 @@
 #include "http/interface_state.h"
 #include "http/mailbox.h"
 #include "http/server.h"
-#include "http/socket.h"
+#include "net/socket.h"
 
 #include <boost/asio/io_context.hpp>
 
@@ -87,7 +87,7 @@ private:
   std::atomic<bool> handling_{false};
   const std::chrono::milliseconds tick_length_;
   boost::asio::io_context io_{1};
-  Timer timer_{io_};
+  net::Timer timer_{io_};
   std::shared_ptr<Mailbox> mailbox_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::vector<std::shared_ptr<Connection>> sending_soon_;

@@ -2,8 +2,8 @@
 
 #include "base/encoding.h"
 #include "crypto/cose.h"
-#include "http/address.h"
 #include "ledger/signature.h"
+#include "net/address.h"
 #include "node/json.h"
 
 #include <boost/json.hpp>
@@ -22,7 +22,7 @@ constexpr std::int64_t earliest = 1'767'225'600;
 
 std::string host_of(const std::string& address)
 {
-  const auto parts = http::split_address(address);
+  const auto parts = net::split_address(address);
   return parts ? parts->host : address;
 }
 

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "crypto/cose.h"
-#include "http/address.h"
+#include "net/address.h"
 #include "node/certificates.h"
 #include "node/configuration_rules.h"
 #include "node/json.h"
@@ -98,7 +98,7 @@ Result<void> check_addresses(const std::vector<RpcInterface>& interfaces)
   std::map<std::string, std::vector<std::pair<std::string, std::string>>> by_port; // host, interface
   for (const auto& interface : interfaces)
   {
-    const auto address = http::split_address(interface.listen.bind_address);
+    const auto address = net::split_address(interface.listen.bind_address);
     CHECK(address, "addresses have been checked");
     const auto port = std::to_string(std::stoul(address->port));
     if (port == "0")

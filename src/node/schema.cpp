@@ -1,6 +1,6 @@
 #include "node/schema.h"
 
-#include "http/address.h"
+#include "net/address.h"
 
 #include <algorithm>
 #include <charconv>
@@ -105,7 +105,7 @@ Result<void> check_against(const Rule& rule, const boost::json::value& value, co
   {
     if (!text)
       return wrong(path, "an address of the form host:port");
-    const auto address = http::split_address(std::string(*text));
+    const auto address = net::split_address(std::string(*text));
     return address ? Result<void>{} : fail("'" + path + "' is wrong", address.error());
   }
   case Rule::Kind::boolean:

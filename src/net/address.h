@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace concordat::http
+namespace concordat::net
 {
 struct Address
 {

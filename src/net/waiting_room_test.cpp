@@ -1,4 +1,4 @@
-#include "http/waiting_room.h"
+#include "net/waiting_room.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace concordat::http
+namespace concordat::net
 {
 namespace
 {

@@ -1,4 +1,4 @@
-#include "http/waiting_room.h"
+#include "net/waiting_room.h"
 
 #include "base/check.h"
 
@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-namespace concordat::http
+namespace concordat::net
 {
 WaitingRoom::Place::Place(std::shared_ptr<WaitingRoom> room, std::shared_ptr<Entry> entry, std::uint64_t size)
     : room_(std::move(room)),

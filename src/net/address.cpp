@@ -1,8 +1,8 @@
-#include "http/address.h"
+#include "net/address.h"
 
 #include <algorithm>
 
-namespace concordat::http
+namespace concordat::net
 {
 Result<Address> split_address(const std::string& text)
 {

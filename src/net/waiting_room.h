@@ -9,7 +9,7 @@
 #include <memory>
 #include <unordered_map>
 
-namespace concordat::http
+namespace concordat::net
 {
 /// Bounds what waits for clients and costs this process something meanwhile: handshakes that do not come to an end,
 /// requests that are half sent, answers that nobody reads.

@@ -8,7 +8,7 @@
 
 #include <chrono>
 
-namespace concordat::http
+namespace concordat::net
 {
 // Bound to the one kind of executor that is used here: Asio's own types would look it up behind a pointer at each
 // operation.
