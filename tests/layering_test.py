@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ORDER = ["concordat", "base", "net", "crypto", "kv", "ledger", "consensus", "attestation", "http", "node", "intake", "cli"]
+ORDER = ["concordat", "base", "net", "crypto", "peer", "kv", "ledger", "consensus", "attestation", "http", "node", "intake", "cli"]
 INCLUDE = re.compile(r'^\s*#include "([a-z]+)/', re.M)
 
 
