@@ -80,6 +80,12 @@ struct Batch
   /// All entries, in order.
   std::vector<std::string_view> entries() const;
 
+  /// Made by this node: it has its state, and those who wait.
+  bool is_own() const
+  {
+    return state != nullptr;
+  }
+
   /// A batch of another node, as it travels: all entries, one after the other. `bytes` of them are kept.
   /// @return Error::invalid unless they are exactly what the descriptor says. That they are signed by whom they should
   ///         be, and follow from what is there, is for whoever has the tree.

@@ -287,6 +287,13 @@ void Batcher::sign(Batch& batch)
   chunk_bytes_ = batch.ends_chunk ? 0 : chunk_bytes_ + batch.descriptor.length;
 }
 
+void Batcher::append(const Batch& batch)
+{
+  for (const auto& transaction : batch.transactions)
+    tree_.append(transaction->entry().leaf);
+  tree_.append(batch.signature.leaf);
+}
+
 void Batcher::settled(const std::vector<std::shared_ptr<Waiting>>& transactions)
 {
   std::uint64_t bytes = 0;

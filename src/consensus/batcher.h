@@ -74,6 +74,13 @@ public:
   {
     tree_.truncate(last + 1);
   }
+  /// While another node is primary: the tree over what is committed, for its batches to be appended to.
+  ledger::MerkleTree& followed_tree()
+  {
+    return tree_;
+  }
+  /// Appends a batch of this node that was committed after it had ceased to be primary.
+  void append(const Batch& batch);
   const ledger::MerkleTree& tree() const
   {
     return tree_;

@@ -53,10 +53,19 @@ void CommitTracker::view_begun(View view)
   blocked_.reset();
 }
 
+void CommitTracker::follows(View view)
+{
+  const base::LockGuard lock(mutex_);
+  view_.store(std::max(view, view_.load(std::memory_order_relaxed)), std::memory_order_release);
+}
+
 void CommitTracker::committed(const Batch& batch)
 {
   {
     const base::LockGuard lock(mutex_);
+    // Views of other primaries begin with what is committed of them.
+    if (batch.signature_txid.view > views_.last())
+      views_.begin(batch.signature_txid.view, batch.descriptor.first);
     committed_ = batch.signature_txid;
     signatures_.add(batch.signature_txid.seqno);
   }

@@ -28,6 +28,8 @@ public:
 
   /// Nothing can be committed from now on, for this reason: whoever waits is told, whoever comes is told at once.
   void blocked(const Error& why);
+  /// Another node is primary in this view.
+  void follows(View view);
   /// Under the store's lock: a view begins after what is committed; what was known above is void.
   void view_begun(View view);
   /// A batch is agreed on, durable, and what readers see: whoever waits for it is told.

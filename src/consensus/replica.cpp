@@ -138,19 +138,33 @@ std::vector<std::shared_ptr<const Batch>> Replica::abandon()
     lost.push_back(std::move(batch));
   lost.insert(lost.end(), held_.begin(), held_.end());
   in_flight_.clear();
+  bytes_in_flight_ = 0;
   held_.clear();
   engine_.reset();
   lose_reads();
   // The log goes on from what is committed, as the ledger does after it is opened anew. A node that is not alone may
   // have told others that it stores more: it needs what is in the ledger, and gets it by starting again.
-  CHECK(options_.voters.size() == 1 || lost.empty(), "what others count on is not forgotten");
-  log_.reset(applied_, *log_.term(applied_));
+  if (options_.voters.size() == 1)
+    log_.reset(applied_, *log_.term(applied_));
   return lost;
 }
 
 bool Replica::leads() const
 {
   return engine_ && engine_->leads();
+}
+
+bool Replica::may_write() const
+{
+  if (!leads())
+    return false;
+  const auto known = durable();
+  return known.opened_term == engine_->term() && applied_ >= known.opened_index;
+}
+
+EngineId Replica::leader() const
+{
+  return engine_ ? engine_->leader() : 0;
 }
 
 View Replica::term() const
@@ -246,6 +260,7 @@ Result<void> Replica::store(const Ready& round)
     if (auto written = ledger_.append(**held); !written)
       return written;
     in_flight_[entry.index] = *held;
+    bytes_in_flight_ += entry.batch->length;
     held_.erase(held);
     appended = true;
   }
@@ -268,11 +283,16 @@ Result<void> Replica::cut_before(Index index)
   for (auto at = applied_ + 1; at < index; ++at)
     if (const auto entry = log_.entry(at); entry.batch)
       last = entry.batch->last;
-  in_flight_.erase(in_flight_.lower_bound(index), in_flight_.end());
+  std::vector<std::shared_ptr<const Batch>> lost;
+  for (auto at = in_flight_.lower_bound(index); at != in_flight_.end(); at = in_flight_.erase(at))
+  {
+    bytes_in_flight_ -= at->second->descriptor.length;
+    lost.push_back(std::move(at->second));
+  }
   if (auto cut = ledger_.truncate(last); !cut)
     return fail("cannot cut what was not agreed on", cut.error());
   if (events_.cut)
-    events_.cut(last);
+    events_.cut(last, lost);
   return {};
 }
 
@@ -289,6 +309,7 @@ void Replica::apply(const std::vector<LogEntry>& committed)
     auto found = in_flight_.extract(entry.index);
     CHECK(!found.empty() && found.mapped()->descriptor == *entry.batch, "what is committed was stored");
     applied_seqno_ = entry.batch->last;
+    bytes_in_flight_ -= entry.batch->length;
     if (invariants_)
       invariants_->committed(entry.index, found.mapped()->signature_txid);
     events_.committed(found.mapped());

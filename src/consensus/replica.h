@@ -55,8 +55,8 @@ public:
   {
     /// A batch is agreed on and durable here; in the order of the log, each once.
     std::function<void(const std::shared_ptr<const Batch>&)> committed;
-    /// The log was cut behind `last`: what another primary has agreed on takes its place.
-    std::function<void(Seqno last)> cut = {};
+    /// The log was cut behind `last`, and `lost` with it: what another primary has agreed on takes its place.
+    std::function<void(Seqno last, const std::vector<std::shared_ptr<const Batch>>& lost)> cut = {};
     /// The read round `token` is answered: everything committed before it was asked for is applied here, or (fresh is
     /// false) nobody knows, as this node leads no longer.
     std::function<void(std::uint64_t token, bool fresh)> read = {};
@@ -94,7 +94,15 @@ public:
     return engine_ != nullptr;
   }
   bool leads() const;
+  /// It leads, and all that earlier primaries have put into its log is committed and told: it may go on from there.
+  bool may_write() const;
   View term() const;
+  EngineId leader() const; ///< 0 if unknown
+  /// Bytes of the batches that are in its log, and not committed yet.
+  std::uint64_t bytes_in_flight() const
+  {
+    return bytes_in_flight_;
+  }
   /// The oldest entry whose descriptor is in memory.
   Index first_index() const
   {
@@ -135,6 +143,7 @@ private:
   std::chrono::steady_clock::time_point next_tick_;
   std::vector<std::shared_ptr<const Batch>> held_;          ///< proposed or received, and not in the log yet
   std::map<Index, std::shared_ptr<const Batch>> in_flight_; ///< in the log, and not committed yet
+  std::uint64_t bytes_in_flight_ = 0;                       ///< of them
   std::set<std::uint64_t> asked_;                           ///< read rounds without an answer
   std::multimap<Index, std::uint64_t> reads_;               ///< read rounds that wait for an index to be applied
 };

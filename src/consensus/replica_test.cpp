@@ -52,7 +52,7 @@ struct Node : DurableStateFile, Outbox
         Replica::Events{
             .committed = [this](const std::shared_ptr<const Batch>& batch)
             { committed.push_back(batch->signature_txid); },
-            .cut = [this](Seqno last) { cuts.push_back(last); },
+            .cut = [this](Seqno last, const auto&) { cuts.push_back(last); },
             .read = [this](std::uint64_t token, bool fresh) { reads.emplace_back(token, fresh); }},
         &invariants);
     EXPECT_TRUE(replica->start());

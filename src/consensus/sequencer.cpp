@@ -2,10 +2,12 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "consensus/received.h"
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
 namespace concordat::consensus
@@ -22,6 +24,8 @@ Error refused_while_broken(const Error& reason)
       std::make_shared<const Error>(reason)};
 }
 
+const Error not_primary{
+    ErrorCode::unavailable, "this node is not primary, and only the primary takes writes", nullptr};
 const Error stopping{ErrorCode::unavailable, "this node is stopping", nullptr};
 
 View last_term(const SequencerStart& start)
@@ -34,7 +38,10 @@ ReplicaOptions replica_options(const SequencerOptions& options)
 {
   ReplicaOptions out;
   out.id = options.engine_id;
-  out.voters = {options.engine_id};
+  out.voters = options.voters;
+  out.tick = options.tick;
+  out.election_ticks = options.election_ticks;
+  out.seed = options.seed;
   return out;
 }
 }
@@ -43,6 +50,7 @@ Sequencer::Sequencer(
     kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecrets& secrets,
     Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start)
     : store_(store),
+      secrets_(secrets),
       clock_(clock),
       options_(std::move(options)),
       signer_(std::move(signer)),
@@ -51,9 +59,11 @@ Sequencer::Sequencer(
       batcher_(
           store, secrets, signer_, clock, options_, std::move(start.tree), [this] { wake(); }, options_.invariants),
       replica_(
-          replica_options(options_), clock, durable, start.durable, ledger_, nullptr, start.last_index,
-          last_term(start), tracker_.committed().seqno,
-          {.committed = [this](const std::shared_ptr<const Batch>& batch) { finish(batch); }}, options_.invariants),
+          replica_options(options_), clock, durable, start.durable, ledger_, options_.peers ? this : nullptr,
+          start.last_index, last_term(start), tracker_.committed().seqno,
+          {.committed = [this](const std::shared_ptr<const Batch>& batch) { finish(batch); },
+           .cut = [this](Seqno, const std::vector<std::shared_ptr<const Batch>>& lost) { cut(lost); }},
+          options_.invariants),
       feed_([this](Seqno seqno) { return ledger_.read(seqno); }, secrets, tracker_.committed())
 {
   CHECK(ledger_.last() + 1 == batcher_.tree().size(), "the tree covers the ledger");
@@ -79,15 +89,17 @@ void Sequencer::when_committed(TxId id, Done done)
 /// A batch is agreed on, and durable. The order here is what readers and writers rely on.
 void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
 {
+  cede();
   const auto seqno = batch->signature_txid.seqno;
+  const auto state = state_of(*batch);
   // First: whoever is answered reads their own write, as does whoever hears of the answer.
-  store_.set_committed(batch->state);
+  store_.set_committed(state);
   if (options_.invariants)
-    options_.invariants->published(batch->state->txid());
+    options_.invariants->published(state->txid());
   // The next signature's tree begins here, which tells a later start that this batch was acknowledged: it must never
   // begin at what is not.
   batcher_.committed(seqno);
-  committed_mark_ = {batch->signature_txid, batch->root};
+  committed_mark_ = {batch->signature_txid, batch->is_own() ? batch->root : batcher_.tree().root()};
   // Before the answers, so that whoever is answered finds room for their next transaction.
   batcher_.settled(batch->transactions);
   tracker_.committed(*batch);
@@ -97,6 +109,154 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   ledger_.commit(seqno);
   // After the answers, so that nobody waits for it: a start that finds less than the mark refuses.
   keep_mark(std::exchange(mark_due_, false) || batch->ends_chunk);
+}
+
+/// The state with a batch that is committed, whoever has made it; the tree reaches to its end afterwards.
+kv::Snapshot Sequencer::state_of(const Batch& batch)
+{
+  if (primary_)
+    return batch.state;
+  if (batch.is_own())
+  {
+    batcher_.append(batch);
+    return batch.state;
+  }
+  auto state = apply_received(batch, secrets_, store_.committed(), batcher_.followed_tree());
+  // The others have agreed on it: a node that cannot follow must not go on as if nothing had happened.
+  if (!state)
+    throw std::runtime_error(state.error().describe());
+  return std::move(*state);
+}
+
+void Sequencer::send(Message message)
+{
+  std::vector<std::shared_ptr<const Batch>> batches;
+  for (const auto& entry : message.entries)
+  {
+    if (!entry.batch)
+      continue;
+    auto batch = batch_of(*entry.batch);
+    if (!batch)
+    {
+      spdlog::warn("a message to node {} is not sent: {}", message.to, batch.error().describe());
+      return;
+    }
+    batches.push_back(std::move(*batch));
+  }
+  options_.peers->send(message.to, std::move(message.bytes), std::move(batches));
+}
+
+/// A batch that another node lacks: in flight here, or read from the ledger.
+Result<std::shared_ptr<const Batch>> Sequencer::batch_of(const Descriptor& descriptor) const
+{
+  if (auto batch = replica_.batch(descriptor))
+    return batch;
+  std::string bytes;
+  for (auto seqno = descriptor.first; seqno <= descriptor.last; ++seqno)
+  {
+    const auto entry = ledger_.read(seqno);
+    if (!entry)
+      return std::unexpected(entry.error());
+    bytes += *entry;
+  }
+  return Batch::received(descriptor, std::move(bytes));
+}
+
+void Sequencer::deliver(std::string message, std::vector<std::shared_ptr<const Batch>> batches)
+{
+  Incoming incoming{std::move(message), std::move(batches), 0};
+  incoming.bytes = incoming.message.size();
+  for (const auto& batch : incoming.batches)
+    incoming.bytes += batch->descriptor.length;
+  {
+    const base::LockGuard lock(inbox_mutex_);
+    if (!inbox_.empty() && inbox_bytes_ + incoming.bytes > options_.max_inbox_bytes)
+      return; // it is sent again
+    inbox_bytes_ += incoming.bytes;
+    inbox_.push_back(std::move(incoming));
+  }
+  wake();
+}
+
+/// @return an error of the disk
+Result<void> Sequencer::receive_all()
+{
+  std::deque<Incoming> all;
+  {
+    const base::LockGuard lock(inbox_mutex_);
+    all.swap(inbox_);
+    inbox_bytes_ = 0;
+  }
+  for (const auto& one : all)
+  {
+    const auto received = replica_.receive(one.message, one.batches);
+    if (received)
+      continue;
+    const auto code = received.error().code;
+    // Nothing has changed then, and the primary sends what is missing again.
+    if (code != ErrorCode::not_found && code != ErrorCode::invalid && code != ErrorCode::corrupt)
+      return received;
+    spdlog::warn("a message of another node is dropped: {}", received.error().describe());
+  }
+  return {};
+}
+
+Result<void> Sequencer::take_part()
+{
+  CHECK(!is_alone() && options_.peers, "there are others, and a way to them");
+  if (auto started = replica_.start(); !started)
+    return started;
+  broken_ = false;
+  tracker_.blocked(not_primary);
+  return {};
+}
+
+Result<void> Sequencer::campaign()
+{
+  return replica_.campaign();
+}
+
+/// Becomes primary once it may, and ceases to be as soon as another node could.
+void Sequencer::follow_roles()
+{
+  cede();
+  if (!primary_ && replica_.may_write())
+    open_view();
+  if (!primary_)
+    tracker_.follows(replica_.term());
+}
+
+/// Before anything of another primary is looked at: what this one had in the making is not in its way.
+void Sequencer::cede()
+{
+  if (!primary_ || replica_.leads())
+    return;
+  primary_ = false;
+  signature_due_ = false;
+  spdlog::info("no longer primary in view {}", tracker_.view());
+  // What was not proposed never will be. What was may be committed by others: it stays in flight until that is known.
+  const auto queued = batcher_.close(not_primary);
+  tracker_.blocked(not_primary);
+  batcher_.settled(queued);
+  const Result<void> never = fail(ErrorCode::lost, "this node is no longer primary, and has not proposed it");
+  for (const auto& one : queued)
+    one->settle(never);
+  // The tree goes back to what is committed, and so does the store: transactions that run now begin anew.
+  batcher_.truncate(tracker_.committed().seqno);
+  store_.reset(store_.committed(), std::max(replica_.term(), store_.committed()->txid().view));
+}
+
+/// Entries that another primary has replaced are never committed.
+void Sequencer::cut(const std::vector<std::shared_ptr<const Batch>>& lost)
+{
+  cede();
+  const Result<void> never = fail(ErrorCode::lost, "another primary has gone on without it");
+  for (const auto& batch : lost)
+  {
+    batcher_.settled(batch->transactions);
+    for (const auto& one : batch->transactions)
+      one->settle(never);
+  }
 }
 
 /// Seals how far was committed. Only what is durable is ever in it.
@@ -161,6 +321,7 @@ void Sequencer::break_down(const Error& error, const std::vector<std::shared_ptr
   spdlog::error("writes stop: {}", error.describe());
   broken_ = true;
   next_repair_ = clock_.steady() + options_.repair_interval;
+  primary_ = false;
   std::vector<std::shared_ptr<Waiting>> all;
   for (const auto& batch : replica_.abandon())
     all.insert(all.end(), batch->transactions.begin(), batch->transactions.end());
@@ -186,9 +347,16 @@ Result<void> Sequencer::open_term()
     (void)replica_.abandon();
     return elected;
   }
+  open_view();
+  broken_ = false;
+  return {};
+}
+
+void Sequencer::open_view()
+{
+  const auto view = replica_.term();
   // The view is durable by now. In it seqnos are given out again from what is committed on; whatever stood there before
   // is gone from the store and the files, and its ids, having the old view, are never taken for the new ones.
-  const auto view = replica_.term();
   store_.reset(
       store_.committed(), view,
       [&]
@@ -199,11 +367,10 @@ Result<void> Sequencer::open_term()
         tracker_.view_begun(view);
         batcher_.open(committed.seqno, ledger_.open_chunk_bytes());
       });
-  broken_ = false;
-  signature_due_ = tracker_.committed().seqno != 0;
+  primary_ = true;
+  signature_due_ = !is_alone() || tracker_.committed().seqno != 0;
   mark_due_ = true;
   spdlog::info("primary in view {}, from seqno {}", view, tracker_.committed().seqno + 1);
-  return {};
 }
 
 Result<void> Sequencer::repair()
@@ -220,7 +387,8 @@ bool Sequencer::step()
 {
   if (broken_)
   {
-    if (clock_.steady() < next_repair_)
+    // What a node that is not alone has acknowledged to the others is in its files, which only a start reads.
+    if (clock_.steady() < next_repair_ || !is_alone())
       return false;
     if (auto repaired = repair(); !repaired)
     {
@@ -230,15 +398,23 @@ bool Sequencer::step()
     }
     spdlog::info("writes go on");
   }
-  if (auto ticked = replica_.tick(); !ticked)
+  progressed_ = false;
+  auto received = options_.peers ? receive_all() : Result<void>{};
+  if (auto ticked = received ? replica_.tick() : received; !ticked)
   {
     break_down(ticked.error(), {});
     return false;
   }
+  follow_roles();
+  if (!primary_ || replica_.bytes_in_flight() > options_.max_bytes_in_flight)
+  {
+    keep_mark(false);
+    return progressed_;
+  }
   if (!batcher_.has_work() && !signature_due_)
   {
     keep_mark(false);
-    return false;
+    return progressed_;
   }
   std::vector<std::shared_ptr<Waiting>> lost;
   auto batch = batcher_.next(lost);
@@ -247,7 +423,6 @@ bool Sequencer::step()
     break_down(batch.error(), lost);
     return false;
   }
-  progressed_ = false;
   if (auto proposed = replica_.propose(std::move(*batch)); !proposed)
   {
     break_down(proposed.error(), {});
@@ -265,7 +440,7 @@ void Sequencer::run()
     while (true)
     {
       step();
-      if (!broken_ && batcher_.has_work())
+      if (!broken_ && (can_propose() || has_mail()))
         continue;
       if (stopping_.load(std::memory_order_acquire))
         break;
@@ -291,6 +466,20 @@ void Sequencer::run()
   }
 }
 
+bool Sequencer::can_propose() const
+{
+  return primary_ && (batcher_.has_work() || signature_due_) &&
+         replica_.bytes_in_flight() <= options_.max_bytes_in_flight;
+}
+
+bool Sequencer::has_mail() const
+{
+  if (!options_.peers)
+    return false;
+  const base::LockGuard lock(inbox_mutex_);
+  return !inbox_.empty();
+}
+
 void Sequencer::wake()
 {
   // Whoever sets it wakes; the others know that the thread will look again.
@@ -304,7 +493,7 @@ void Sequencer::wait_for_work()
 {
   const base::LockGuard lock(wake_mutex_);
   if (!woken_.load(std::memory_order_acquire))
-    work_.wait_for(wake_mutex_, idle_wait); // woken too early, it looks for nothing
+    work_.wait_for(wake_mutex_, std::min(idle_wait, options_.tick)); // woken too early, it looks for nothing
   // Before the next look at what waits: what comes later sets it again.
   woken_.exchange(false, std::memory_order_acq_rel);
 }

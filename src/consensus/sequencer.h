@@ -21,14 +21,32 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <vector>
 
 namespace concordat::consensus
 {
+/// The way to the other nodes.
+class Peers
+{
+public:
+  virtual ~Peers() = default;
+  /// Sends a message of consensus, with the batches that its receiver needs beside it; it may get lost. Called on the
+  /// consensus thread, must not wait.
+  virtual void send(EngineId to, std::string message, std::vector<std::shared_ptr<const Batch>> batches) = 0;
+};
+
 struct SequencerOptions : BatcherOptions
 {
   EngineId engine_id = 1;
+  std::vector<EngineId> voters = {1}; ///< this node among them
+  Peers* peers = nullptr;             ///< outlives the sequencer; null for a node that is alone
+  std::chrono::milliseconds tick{100};
+  unsigned election_ticks = 10;
+  std::uint64_t seed = 0;                                    ///< of the election time-outs; 0: the operating system's
+  std::uint64_t max_bytes_in_flight = std::uint64_t{32} << 20; ///< that are proposed and not committed
+  std::uint64_t max_inbox_bytes = std::uint64_t{64} << 20;     ///< of messages that wait; more are dropped
   std::chrono::milliseconds mark_interval{2000};   ///< what was committed is sealed at least so often
   std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a failure
   Invariants* invariants = nullptr;                ///< outlives the sequencer; null: not checked
@@ -47,12 +65,12 @@ struct SequencerStart
   Index last_index = 0; ///< of the last batch, or of the empty entry that opened a term without batches
 };
 
-/// The order of transactions on a node that is primary and alone: joins the batcher, the replica, the ledger writer and
+/// The order of transactions on one node: joins the batcher, the replica, the ledger writer and
 /// the commit tracker, each of which has one idea, and repairs them together when one fails.
 ///
 /// What `Ordering` names may be called from any thread. The rest belongs to one thread, the consensus thread; `run` is
 /// a loop around `step`, which never waits for anything but the disk.
-class Sequencer : public Ordering
+class Sequencer : public Ordering, private Outbox
 {
 public:
   Sequencer(
@@ -66,6 +84,13 @@ public:
   /// Becomes primary in a new view, which the first `step` signs, together with what was submitted before it: nothing
   /// is written until then, so that a start can say first under which secret it writes.
   Result<void> open_term();
+
+  /// Takes part as one of several, as follower until it is elected.
+  Result<void> take_part();
+  /// A message of another node, with the batches that came beside it. Any thread may call.
+  void deliver(std::string message, std::vector<std::shared_ptr<const Batch>> batches);
+  /// Wants to be primary now.
+  Result<void> campaign();
 
   /// Does what there is to do now, at most one batch: ticks, a batch, the mark, repairing after a failure.
   /// @return true if a batch was committed
@@ -92,6 +117,27 @@ public:
   }
 
 private:
+  struct Incoming
+  {
+    std::string message;
+    std::vector<std::shared_ptr<const Batch>> batches;
+    std::uint64_t bytes = 0;
+  };
+
+  bool is_alone() const
+  {
+    return options_.voters.size() == 1;
+  }
+  void send(Message message) override;
+  Result<std::shared_ptr<const Batch>> batch_of(const Descriptor& descriptor) const;
+  Result<void> receive_all();
+  void follow_roles();
+  void open_view();
+  void cede();
+  bool can_propose() const;
+  bool has_mail() const;
+  void cut(const std::vector<std::shared_ptr<const Batch>>& lost);
+  kv::Snapshot state_of(const Batch& batch);
   void finish(const std::shared_ptr<const Batch>& batch);
   void keep_mark(bool now);
   void seal(const Mark& mark);
@@ -103,6 +149,7 @@ private:
   void wait_for_work();
 
   kv::Store& store_;
+  const ledger::LedgerSecrets& secrets_;
   base::Clock& clock_;
   const SequencerOptions options_;
   const Signer signer_;
@@ -114,12 +161,17 @@ private:
 
   // Of the consensus thread.
   bool broken_ = true; ///< nothing can be written until a repair has opened a view
+  bool primary_ = false;
   bool signature_due_ = false;
   bool progressed_ = false;
   bool mark_due_ = false; ///< with the next batch: the first of a view, or one was missed
   Mark committed_mark_;   ///< of the last batch
   std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;
+
+  mutable base::Mutex inbox_mutex_;
+  std::deque<Incoming> inbox_ GUARDED_BY(inbox_mutex_);
+  std::uint64_t inbox_bytes_ GUARDED_BY(inbox_mutex_) = 0;
 
   std::atomic<bool> sealing_{false}; ///< a mark, aside
   std::atomic<bool> stopping_{false};

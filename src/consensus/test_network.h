@@ -1,0 +1,176 @@
+#pragma once
+
+#include "consensus/test_sequencer.h"
+
+#include <deque>
+#include <map>
+#include <set>
+#include <vector>
+
+namespace concordat::consensus
+{
+/// Several sequencers on simulated disks, in one thread; messages travel when `deliver` is called, as bytes.
+class NetworkTest : public ::testing::Test
+{
+protected:
+  struct Sent
+  {
+    EngineId from;
+    EngineId to;
+    std::string message;
+    std::vector<std::pair<Descriptor, std::string>> batches;
+  };
+
+  class Member : public Peers
+  {
+  public:
+    Member(NetworkTest& network, EngineId id) : id_(id), network_(network), files(id) {}
+
+    void send(EngineId to, std::string message, std::vector<std::shared_ptr<const Batch>> batches) override
+    {
+      Sent sent{id_, to, std::move(message), {}};
+      for (const auto& batch : batches)
+      {
+        std::string bytes;
+        for (const auto entry : batch->entries())
+          bytes += entry;
+        sent.batches.emplace_back(batch->descriptor, std::move(bytes));
+      }
+      network_.sent_.push_back(std::move(sent));
+    }
+
+  private:
+    const EngineId id_;
+    NetworkTest& network_;
+
+  public:
+    base::SimulatedFileSystem files;
+    KeptState durable;
+    Invariants invariants;
+    std::unique_ptr<kv::Store> store;
+    std::unique_ptr<Sequencer> sequencer; ///< null while down
+  };
+
+  NetworkTest()
+      : secrets_(ledger::LedgerSecret::generate()),
+        key_(crypto::KeyPair::generate(crypto::Curve::p256)),
+        certificate_(crypto::self_signed(key_, {"CN=service", {}, 0, 1, true}).value().pem())
+  {
+  }
+
+  void begin(std::size_t size)
+  {
+    for (EngineId id = 1; id <= size; ++id)
+      voters_.push_back(id);
+    for (const auto id : voters_)
+    {
+      members_[id] = std::make_unique<Member>(*this, id);
+      begin_member(id);
+    }
+  }
+
+  /// An empty ledger.
+  void begin_member(EngineId id)
+  {
+    auto& one = member(id);
+    one.store = std::make_unique<kv::Store>();
+    auto chunks = ledger::ChunkFiles::open(one.files, "ledger", secrets_);
+    ASSERT_TRUE(chunks) << chunks.error().describe();
+    auto options = options_;
+    options.engine_id = id;
+    options.voters = voters_;
+    options.peers = &one;
+    options.seed = id;
+    options.invariants = &one.invariants;
+    one.sequencer = std::make_unique<Sequencer>(
+        *one.store, one.files, "ledger", secrets_,
+        Signer{key_.public_key().id(), key_, certificate_, key_, "", ""}, clock_, one.durable, options,
+        SequencerStart{std::move(*chunks), {}, {}, {}, {}, 0});
+    const auto started = one.sequencer->take_part();
+    ASSERT_TRUE(started) << started.error().describe();
+  }
+
+  Member& member(EngineId id)
+  {
+    return *members_.at(id);
+  }
+  Sequencer& sequencer(EngineId id)
+  {
+    return *member(id).sequencer;
+  }
+
+  /// Hands over what was sent, between those that are not cut off, until nobody has anything to say.
+  void deliver()
+  {
+    for (bool any = true; any;)
+    {
+      any = false;
+      for (auto& [id, one] : members_)
+        if (one->sequencer)
+          any = one->sequencer->step() || any;
+      auto sent = std::exchange(sent_, {});
+      for (auto& one : sent)
+      {
+        any = true;
+        if (cut_off_.contains(one.from) || cut_off_.contains(one.to) || !member(one.to).sequencer)
+          continue;
+        std::vector<std::shared_ptr<const Batch>> batches;
+        for (auto& [descriptor, bytes] : one.batches)
+        {
+          auto batch = Batch::received(descriptor, std::move(bytes));
+          ASSERT_TRUE(batch) << batch.error().describe();
+          batches.push_back(std::move(*batch));
+        }
+        sequencer(one.to).deliver(std::move(one.message), std::move(batches));
+      }
+    }
+  }
+
+  void pass(int ticks)
+  {
+    for (int i = 0; i < ticks; ++i)
+    {
+      clock_.passed += options_.tick;
+      deliver();
+    }
+  }
+
+  /// Until there is one among those that are connected.
+  EngineId elect()
+  {
+    for (int i = 0; i < 100; ++i)
+    {
+      pass(1);
+      for (auto& [id, one] : members_)
+        if (one->sequencer && !cut_off_.contains(id) && one->sequencer->can_write())
+          return id;
+    }
+    ADD_FAILURE() << "nobody was elected";
+    return 0;
+  }
+
+  Result<TxId> write(EngineId id, const std::string& key, const std::string& value, std::optional<Result<void>>& outcome)
+  {
+    const auto transaction = member(id).store->begin_fresh();
+    transaction->put("map", key, value);
+    return sequencer(id).submit(*transaction, {}, [&outcome](const Result<void>& result) { outcome = result; });
+  }
+
+  std::optional<std::string> committed(EngineId id, const std::string& key)
+  {
+    kv::SnapshotTransaction state(member(id).store->committed());
+    const auto value = state.get("map", key);
+    return value ? std::optional(std::string(*value)) : std::nullopt;
+  }
+
+  StoppedClock clock_;
+  SequencerOptions options_;
+  ledger::LedgerSecrets secrets_;
+  crypto::KeyPair key_;
+  std::string certificate_;
+  std::vector<EngineId> voters_;
+  std::map<EngineId, std::unique_ptr<Member>> members_;
+  std::deque<Sent> sent_;
+  std::set<EngineId> cut_off_;
+};
+}
