@@ -91,6 +91,18 @@ Result<void> Batcher::admit(std::uint64_t bytes)
 
 Result<TxId> Batcher::submit(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done)
 {
+  return take(transaction, named, std::move(done), false);
+}
+
+Result<TxId> Batcher::submit_first(const kv::WriteTransaction& transaction)
+{
+  return take(transaction, {}, {}, true);
+}
+
+Result<TxId> Batcher::take(
+    const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, bool is_first)
+{
+  if (!is_first)
   {
     const base::LockGuard lock(mutex_);
     if (refused_)
@@ -103,7 +115,7 @@ Result<TxId> Batcher::submit(const kv::WriteTransaction& transaction, const Orde
     return std::unexpected(admitted.error());
   Admission admission(*this, size);
   const auto waiting = std::make_shared<Waiting>(size, std::move(done));
-  const auto txid = order(transaction, named, waiting);
+  const auto txid = order(transaction, named, waiting, is_first);
   if (!txid)
     return txid;
   admission.keep();
@@ -125,14 +137,15 @@ Result<TxId> Batcher::submit(const kv::WriteTransaction& transaction, const Orde
 }
 
 Result<TxId> Batcher::order(
-    const kv::WriteTransaction& transaction, const Ordering::Named& named, const std::shared_ptr<Waiting>& waiting)
+    const kv::WriteTransaction& transaction, const Ordering::Named& named, const std::shared_ptr<Waiting>& waiting,
+    bool is_first)
 {
   return store_.commit(
       transaction,
       [&](kv::Store::Order& order) -> Result<void>
       {
         const base::LockGuard lock(mutex_);
-        if (refused_)
+        if (refused_ && !is_first)
           return std::unexpected(*refused_);
         if (ends_before(waiting->size()))
         {
@@ -193,6 +206,11 @@ void Batcher::open(Seqno after, std::uint64_t chunk_bytes)
   chunk_bytes_ = chunk_bytes;
   const base::LockGuard lock(mutex_);
   CHECK(open_->transactions.empty() && ended_.empty(), "nothing is taken while nothing can be written");
+}
+
+void Batcher::admit_all()
+{
+  const base::LockGuard lock(mutex_);
   refused_.reset();
 }
 

@@ -48,11 +48,16 @@ public:
       const BatcherOptions& options, ledger::MerkleTree tree, std::function<void()> wake, Invariants* invariants);
 
   Result<TxId> submit(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done);
+  /// The first transaction of a view that is opened, which this node writes itself.
+  Result<TxId> submit_first(const kv::WriteTransaction& transaction);
   std::uint64_t waiting() const;
 
-  /// Under the store's lock: a view begins after the committed signature `after`.
+  /// Under the store's lock: a view begins after the committed signature `after`. Nothing is taken yet but by
+  /// `submit_first`.
   /// @param chunk_bytes  in the open chunk of the ledger
   void open(Seqno after, std::uint64_t chunk_bytes);
+  /// Transactions are taken from now on.
+  void admit_all();
   /// Nothing is taken any more, for this reason. @return everything that was taken and is in no closed batch
   std::vector<std::shared_ptr<Waiting>> close(const Error& why);
   bool has_work() const;
@@ -90,8 +95,11 @@ private:
   class Admission;
 
   Result<void> admit(std::uint64_t bytes);
-  Result<TxId>
-  order(const kv::WriteTransaction& transaction, const Ordering::Named& named, const std::shared_ptr<Waiting>& waiting);
+  Result<TxId> take(
+      const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, bool is_first);
+  Result<TxId> order(
+      const kv::WriteTransaction& transaction, const Ordering::Named& named, const std::shared_ptr<Waiting>& waiting,
+      bool is_first);
   bool ends_before(std::uint64_t bytes) const REQUIRES(mutex_);
   void end_open_batch(TxId signature, kv::Snapshot below) REQUIRES(mutex_);
   std::shared_ptr<Batch> take();

@@ -4,6 +4,8 @@
 #include "concordat/transaction.h"
 #include "consensus/engine.h"
 
+#include <vector>
+
 namespace concordat::consensus
 {
 /// A point that was committed for certain: what a start finds must reach it and be the same there.
@@ -15,19 +17,32 @@ struct Mark
   bool operator==(const Mark&) const = default;
 };
 
+/// The empty entry that opened a term: in the ledger nothing stands for it.
+struct OpenedTerm
+{
+  View term = 0;
+  Index index = 0;
+
+  bool operator==(const OpenedTerm&) const = default;
+};
+
 /// What a node must find again after a crash besides its ledger, written before anything that depends on it leaves.
 struct DurableState
 {
   View term = 1;
   EngineId vote = 0;
-  /// The term that was opened last, and the index of the empty entry that opened it: batches of that term follow it
-  /// one by one, so the index of each can be counted in the ledger.
-  View opened_term = 0;
-  Index opened_index = 0;
+  /// Terms that were opened in this node's log, the last one and those before it that may not be committed yet, in
+  /// order. Batches of a term follow its opening one by one, so the index of each can be counted in the ledger.
+  std::vector<OpenedTerm> opened;
   /// Nothing leaves because of it, so it may lag: saved at the end of a chunk, at a clean stop, and now and then.
   Mark mark;
 
   bool operator==(const DurableState&) const = default;
+  /// The term that was opened last; 0.0 if none was.
+  OpenedTerm last_opened() const
+  {
+    return opened.empty() ? OpenedTerm{} : opened.back();
+  }
 };
 
 /// Where the durable state is kept.

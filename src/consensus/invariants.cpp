@@ -6,13 +6,14 @@
 
 namespace concordat::consensus
 {
-void Invariants::started(TxId committed)
+void Invariants::started(TxId committed, Seqno stored)
 {
   const base::LockGuard lock(mutex_);
-  CHECK(committed.seqno >= acknowledged_.seqno, "what was acknowledged is found again");
-  CHECK(committed.seqno >= published_.seqno, "what was read is found again");
+  CHECK(stored >= committed.seqno, "what is committed is stored");
+  CHECK(stored >= acknowledged_.seqno, "what was acknowledged is found again");
+  CHECK(stored >= published_.seqno, "what was read is found again");
   closed_ = committed.seqno;
-  durable_ = committed.seqno;
+  durable_ = stored;
   committed_ = committed;
   published_ = committed;
   logged_ = 0;

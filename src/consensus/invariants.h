@@ -18,8 +18,9 @@ namespace concordat::consensus
 class Invariants
 {
 public:
-  /// A process begins on a ledger that ends with `committed`, which reaches everything that was acknowledged.
-  void started(TxId committed);
+  /// A process begins on a ledger that ends with `stored`, which reaches everything that was acknowledged; of it,
+  /// `committed` is known to be so.
+  void started(TxId committed, Seqno stored);
   /// A new view begins after `committed`; what was given out above it is void.
   void view_begun(View view, TxId committed);
   /// A transaction gets an id, with which it is encrypted: ids only go up, and none is given out twice.

@@ -12,7 +12,7 @@ namespace
 /// Ordinary life up to a committed batch 1–2, of which the readers know.
 void live(Invariants& invariants)
 {
-  invariants.started({});
+  invariants.started({}, 0);
   invariants.view_begun(2, {});
   invariants.issued({2, 1});
   invariants.issued({2, 2});
@@ -44,7 +44,7 @@ TEST(InvariantsDeathTest, EachIsNoticed)
       {[](Invariants& i) { i.acknowledged({2, 3}); }, "before it is committed"},
       {[](Invariants& i) { i.durable(4), i.committed(3, {2, 4}), i.acknowledged({2, 3}); }, "before its writer"},
       {[](Invariants& i) { i.marked({2, 3}); }, "a mark is never ahead"},
-      {[](Invariants& i) { i.started({}); }, "what was acknowledged is found again"}};
+      {[](Invariants& i) { i.started({}, 0); }, "what was acknowledged is found again"}};
   for (const auto& [wrong, why] : wrongs)
   {
     Invariants invariants;

@@ -6,6 +6,9 @@
 #include "ledger/signature.h"
 #include "ledger/torn_tail.h"
 
+#include <algorithm>
+#include <deque>
+#include <limits>
 #include <utility>
 
 namespace concordat::consensus
@@ -67,29 +70,39 @@ public:
       starts_.emplace_back(entry->txid.view, seqno);
       last_view_ = entry->txid.view;
     }
+    if (!trust_.alone)
+      reading_.bytes += bytes;
     const auto signature = writes.find(ledger::signatures_table);
     if (signature != writes.end())
     {
       if (auto good = check_root(signature->second); !good)
         return good;
-      pending_.emplace_back(entry->txid, std::move(writes));
+      const auto committed = trust_.alone ? 0 : committed_in(writes);
+      reading_.writes.emplace_back(entry->txid, std::move(writes));
       tree_.append(entry->leaf());
-      take_effect(entry->txid);
-      return check_mark(entry->txid);
+      return batch_read(*entry, committed);
     }
     tree_.append(entry->leaf());
-    pending_.emplace_back(entry->txid, std::move(writes));
+    reading_.writes.emplace_back(entry->txid, std::move(writes));
     return {};
   }
 
+  /// The last signature that was read.
   Seqno last_good() const
   {
-    return out_.signatures.empty() ? 0 : out_.signatures.back();
+    return newest_txid_.seqno;
   }
 
-  Replayed finish() &&
+  Result<Replayed> finish() &&
   {
-    tree_.truncate(last_good() + 1);
+    for (auto& left : read_)
+    {
+      auto batch = Batch::received(left.descriptor, std::move(left.bytes));
+      if (!batch)
+        return std::unexpected(batch.error());
+      out_.tail.push_back({std::move(*batch), std::move(left.record)});
+    }
+    tree_.truncate((out_.signatures.empty() ? 0 : out_.signatures.back()) + 1);
     out_.tree = std::move(tree_);
     out_.state = std::make_shared<const kv::State>(std::move(state_));
     return std::move(out_);
@@ -178,21 +191,73 @@ private:
     return {};
   }
 
-  void take_effect(TxId signature)
+  /// A batch as it was read.
+  struct Read
   {
-    const auto seqno = signature.seqno;
-    for (const auto& [at, writes] : pending_)
-      state_.apply(writes, at);
-    newest_txid_ = signature;
-    newest_ = std::move(pending_.back().second);
-    pending_.clear();
-    for (const auto& [view, first] : starts_)
+    std::vector<std::pair<TxId, kv::WriteSet>> writes;
+    std::optional<LogRecord> record;
+    Descriptor descriptor;
+    std::string bytes; ///< kept only if it may not be committed
+  };
+
+  /// How far was committed when a signature was made: the tree in it begins there. Authenticated, as its entry is.
+  static Seqno committed_in(const kv::WriteSet& writes)
+  {
+    const auto table = writes.find(ledger::tree_table);
+    const auto value = table == writes.end() ? kv::MapWrites::const_iterator{} : table->second.find(ledger::single_key);
+    if (table == writes.end() || value == table->second.end() || !value->second)
+      return 0;
+    const auto tree = ledger::MerkleTree::deserialise(*value->second);
+    return tree ? tree->first_kept() : 0;
+  }
+
+  Result<void> batch_read(const ledger::Entry& signature, Seqno committed)
+  {
+    const auto seqno = signature.txid.seqno;
+    for (const auto& [at, writes] : reading_.writes)
     {
-      out_.views.begin(view, first);
-      out_.batches_in_last_view = 0;
+      const auto table = writes.find(LogRecord::table);
+      const auto value = table == writes.end() ? kv::MapWrites::const_iterator{} : table->second.find(ledger::single_key);
+      if (table == writes.end() || value == table->second.end() || !value->second)
+        continue;
+      auto record = LogRecord::from_json(*value->second);
+      if (!record)
+        return std::unexpected(record.error());
+      reading_.record = std::move(*record);
     }
-    starts_.clear();
+    newest_txid_ = signature.txid;
+    newest_ = reading_.writes.back().second;
+    reading_.descriptor = {reading_.writes.front().first.seqno, seqno, reading_.bytes.size(), signature.leaf()};
+    read_.push_back(std::exchange(reading_, {}));
+    if (auto same = check_mark(signature.txid); !same)
+      return same;
+    proven_ = trust_.alone ? seqno : std::max({proven_, committed, reached_ ? trust_.mark.txid.seqno : 0});
+    while (!read_.empty() && read_.front().descriptor.last <= proven_)
+    {
+      take_effect(read_.front());
+      read_.pop_front();
+    }
+    return {};
+  }
+
+  void take_effect(Read& batch)
+  {
+    const auto seqno = batch.descriptor.last;
+    for (const auto& [at, writes] : batch.writes)
+      state_.apply(writes, at);
+    while (!starts_.empty() && starts_.front().second <= seqno)
+    {
+      out_.views.begin(starts_.front().first, starts_.front().second);
+      out_.batches_in_last_view = 0;
+      starts_.pop_front();
+    }
     ++out_.batches_in_last_view;
+    ++out_.batches_since_record;
+    if (batch.record)
+    {
+      out_.record = std::move(batch.record);
+      out_.batches_since_record = 0;
+    }
     out_.signatures.push_back(seqno);
     tree_.flush(seqno);
   }
@@ -211,8 +276,10 @@ private:
   Replayed out_;
   kv::State state_;
   ledger::MerkleTree tree_;
-  std::vector<std::pair<TxId, kv::WriteSet>> pending_;
-  std::vector<std::pair<View, Seqno>> starts_;
+  Read reading_;          ///< the batch that entries are read of
+  std::deque<Read> read_; ///< batches that are not known to be committed
+  Seqno proven_ = 0;      ///< what is
+  std::deque<std::pair<View, Seqno>> starts_;
   View last_view_ = 0;
 };
 
@@ -279,24 +346,62 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets&
         last_good + 1, trust.mark.txid.seqno,
         failure ? "; ledger entry " + std::to_string(next) + " is damaged: " + failure->describe() : "");
 
-  auto replayed = std::move(replayer).finish();
+  auto finished = std::move(replayer).finish();
+  if (!finished)
+    return finished;
+  auto& replayed = *finished;
   replayed.loss_accepted = replayed.loss_accepted || too_short;
   replayed.cut_entries = chunks.last() - last_good;
   replayed.cut_reason = failure ? failure->describe() : replayed.cut_entries != 0 ? "no signature covers it" : "";
   if (replayed.cut_entries != 0)
     if (auto cut = chunks.truncate(last_good); !cut)
       return fail("cannot cut the end of the ledger that no signature covers", cut.error());
-  return replayed;
+  return finished;
+}
+
+Result<RestoredLog> restore_log(const DurableState& durable, const Replayed& replayed)
+{
+  RestoredLog log;
+  if (replayed.record)
+    log.base = replayed.record->index + replayed.batches_since_record;
+  else if (!replayed.signatures.empty())
+    return fail(ErrorCode::corrupt, "the ledger does not say where its transactions stand in the log of consensus");
+  log.base_term = replayed.signatures.empty() ? 0 : replayed.views.view_of(replayed.signatures.back());
+  auto next = log.base + 1;
+  auto term = log.base_term;
+  auto opened = std::ranges::find_if(durable.opened, [&](const OpenedTerm& one) { return one.index >= next; });
+  const auto open_terms = [&](Index before, View at_most)
+  {
+    for (; opened != durable.opened.end() && opened->index == next && next < before && opened->term <= at_most; ++opened)
+    {
+      term = opened->term;
+      log.entries.push_back({next++, term, {}, {}});
+    }
+  };
+  constexpr auto any = std::numeric_limits<std::uint64_t>::max();
+  for (const auto& [batch, record] : replayed.tail)
+  {
+    const auto view = batch->signature_txid.view;
+    const auto index = record ? record->index : std::max(next, view == term ? next : any);
+    open_terms(index, view);
+    if (index != next || view != term || (opened != durable.opened.end() && opened->index <= index))
+      break;
+    log.batches[next] = batch;
+    log.entries.push_back({next++, view, batch->descriptor, {}});
+  }
+  open_terms(any, any);
+  return log;
 }
 
 Result<Index> log_end(const DurableState& durable, const Replayed& replayed)
 {
   const auto ledger_view = replayed.views.last();
-  if (ledger_view > durable.opened_term)
+  const auto opened = durable.last_opened();
+  if (ledger_view > opened.term)
     return fail(
         ErrorCode::corrupt, "the ledger is newer than the stored state of consensus (view " +
-                                std::to_string(ledger_view) + " against " + std::to_string(durable.opened_term) +
+                                std::to_string(ledger_view) + " against " + std::to_string(opened.term) +
                                 "); one of the two was put back from an older copy");
-  return durable.opened_index + (ledger_view == durable.opened_term ? replayed.batches_in_last_view : 0);
+  return opened.index + (ledger_view == opened.term ? replayed.batches_in_last_view : 0);
 }
 }

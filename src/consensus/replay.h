@@ -1,6 +1,8 @@
 #pragma once
 
+#include "consensus/batch.h"
 #include "consensus/durable_state.h"
+#include "consensus/log_record.h"
 #include "consensus/view_history.h"
 #include "crypto/keys.h"
 #include "kv/store.h"
@@ -9,6 +11,8 @@
 #include "ledger/secrets.h"
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,9 +25,19 @@ struct Trust
   crypto::PublicKey service_key;
   Mark mark;                ///< the ledger must reach it and be the same there
   bool accept_loss = false; ///< the operator's word: go on with what is there, if it is less or other than the mark
+  /// Whether all that this node has stored whole is committed. If not, that is what the mark covers, and what the tree
+  /// in a later signature says was committed when it was made; the rest is log, which others may have replaced.
+  bool alone = true;
 };
 
-/// What a ledger holds, as of its last signature.
+/// A batch in the ledger that may not be committed.
+struct LoggedBatch
+{
+  std::shared_ptr<const Batch> batch;
+  std::optional<LogRecord> record; ///< if it holds one
+};
+
+/// What a ledger holds, as of its last signature that is known to be committed.
 struct Replayed
 {
   kv::Snapshot state;
@@ -31,6 +45,9 @@ struct Replayed
   ViewHistory views;
   std::vector<Seqno> signatures;
   std::uint64_t batches_in_last_view = 0;
+  std::optional<LogRecord> record;        ///< the last one
+  std::uint64_t batches_since_record = 0; ///< behind the one that holds it
+  std::vector<LoggedBatch> tail;          ///< what follows, if this node is not alone
   std::uint64_t cut_entries = 0; ///< whole entries after the last signature, or in a batch that fails its check
   std::string cut_reason;        ///< why, if any
   bool loss_accepted = false;    ///< the mark is not in this ledger
@@ -48,4 +65,18 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets&
 /// How far the log of consensus reaches, from what was stored of it and what the ledger holds.
 /// @return Error::corrupt when the ledger is newer than the stored state: one of them is an older copy
 Result<Index> log_end(const DurableState& durable, const Replayed& replayed);
+
+/// The log of one of several nodes: where what is committed ends, and what follows.
+struct RestoredLog
+{
+  Index base = 0;
+  View base_term = 0;
+  std::vector<LogEntry> entries;
+  std::map<Index, std::shared_ptr<const Batch>> batches; ///< of the entries
+};
+
+/// Puts together the log of consensus from the ledger and the terms that were opened. Where a term was opened in the
+/// place of a batch, or an index is not known, the log ends: those batches were being replaced when the node stopped.
+/// @return Error::corrupt when the ledger does not say at which index anything stands
+Result<RestoredLog> restore_log(const DurableState& durable, const Replayed& replayed);
 }

@@ -9,8 +9,7 @@ namespace concordat::consensus
 {
 Replica::Replica(
     ReplicaOptions options, const base::Clock& clock, DurableStateFile& file, const DurableState& durable,
-    LedgerWriter& ledger, Outbox* outbox, Index last, View last_term, Seqno last_seqno, Events events,
-    Invariants* invariants)
+    LedgerWriter& ledger, Outbox* outbox, RestoredLog log, Seqno last_seqno, Events events, Invariants* invariants)
     : options_(std::move(options)),
       clock_(clock),
       file_(file),
@@ -19,10 +18,14 @@ Replica::Replica(
       outbox_(outbox),
       events_(std::move(events)),
       invariants_(invariants),
-      log_(last, last_term),
-      applied_(last),
-      applied_seqno_(last_seqno)
+      log_(log.base, log.base_term),
+      applied_(log.base),
+      applied_seqno_(last_seqno),
+      in_flight_(std::move(log.batches))
 {
+  log_.append(log.entries);
+  for (const auto& [index, batch] : in_flight_)
+    bytes_in_flight_ += batch->descriptor.length;
 }
 
 Result<void> Replica::start()
@@ -120,7 +123,7 @@ void Replica::read(std::uint64_t token)
   }
 }
 
-Result<void> Replica::seal(const Mark& mark)
+Result<void> Replica::seal(const Mark& mark, Index index)
 {
   const base::LockGuard lock(durable_mutex_);
   auto durable = durable_;
@@ -128,6 +131,7 @@ Result<void> Replica::seal(const Mark& mark)
   if (auto saved = file_.save(durable); !saved)
     return saved;
   durable_ = durable;
+  marked_ = index;
   return {};
 }
 
@@ -159,7 +163,8 @@ bool Replica::may_write() const
   if (!leads())
     return false;
   const auto known = durable();
-  return known.opened_term == engine_->term() && applied_ >= known.opened_index;
+  const auto opened = known.last_opened();
+  return opened.term == engine_->term() && applied_ >= opened.index;
 }
 
 EngineId Replica::leader() const
@@ -220,11 +225,16 @@ Result<void> Replica::save_state(const Ready& round)
   const base::LockGuard lock(durable_mutex_);
   auto durable = durable_;
   for (const auto& entry : round.entries)
-    if (!entry.batch)
-    {
-      durable.opened_term = entry.term;
-      durable.opened_index = entry.index;
-    }
+  {
+    // What is replaced was opened by a primary that was deposed before it was agreed on.
+    while (!durable.opened.empty() && durable.opened.back().index >= entry.index)
+      durable.opened.pop_back();
+    if (entry.batch)
+      continue;
+    // A start looks for them only behind the mark.
+    std::erase_if(durable.opened, [&](const OpenedTerm& opened) { return opened.index <= marked_; });
+    durable.opened.push_back({entry.term, entry.index});
+  }
   if (round.hard_state)
   {
     durable.term = round.hard_state->term;

@@ -8,6 +8,7 @@
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
 #include "consensus/raft_log.h"
+#include "consensus/replay.h"
 
 #include <chrono>
 #include <cstdint>
@@ -62,11 +63,11 @@ public:
     std::function<void(std::uint64_t token, bool fresh)> read = {};
   };
 
-  /// @param last  index and term of the last entry of the log, all of which is committed
+  /// @param log         where what is committed ends, and what follows in the ledger
+  /// @param last_seqno  of what is committed
   Replica(
       ReplicaOptions options, const base::Clock& clock, DurableStateFile& file, const DurableState& durable,
-      LedgerWriter& ledger, Outbox* outbox, Index last, View last_term, Seqno last_seqno, Events events,
-      Invariants* invariants);
+      LedgerWriter& ledger, Outbox* outbox, RestoredLog log, Seqno last_seqno, Events events, Invariants* invariants);
 
   /// Takes part from now on, as follower. @pre the ledger ends with what is committed
   Result<void> start();
@@ -84,7 +85,17 @@ public:
   void read(std::uint64_t token);
 
   /// Seals how far was committed. Lags, and nothing depends on when. Any thread may call.
-  Result<void> seal(const Mark& mark) EXCLUDES(durable_mutex_);
+  /// @param index  of the batch that the mark is of
+  Result<void> seal(const Mark& mark, Index index) EXCLUDES(durable_mutex_);
+  /// Of the last entry that is committed, and told.
+  Index applied() const
+  {
+    return applied_;
+  }
+  Index last_index() const
+  {
+    return log_.last_index();
+  }
 
   /// Ends the engine. @return the batches that were in flight, whose fate is not known
   std::vector<std::shared_ptr<const Batch>> abandon();
@@ -131,6 +142,7 @@ private:
   DurableStateFile& file_;
   mutable base::Mutex durable_mutex_; ///< held while it is written: what is written last is the newest
   DurableState durable_ GUARDED_BY(durable_mutex_);
+  Index marked_ GUARDED_BY(durable_mutex_) = 0; ///< index of the mark; 0 if it is not known
   LedgerWriter& ledger_;
   Outbox* const outbox_; ///< null for a node that is alone
   const Events events_;

@@ -42,13 +42,13 @@ struct Node : DurableStateFile, Outbox
     EXPECT_TRUE(opened);
     chunks = std::move(*opened);
     ledger.emplace(files, "ledger", secrets(), chunks, &invariants);
-    invariants.started({});
+    invariants.started({}, 0);
     ReplicaOptions options;
     options.id = id;
     options.voters = std::move(voters);
     options.seed = id;
     replica.emplace(
-        options, clock, *this, saved, *ledger, this, 0, 0, 0,
+        options, clock, *this, saved, *ledger, this, RestoredLog{}, 0,
         Replica::Events{
             .committed = [this](const std::shared_ptr<const Batch>& batch)
             { committed.push_back(batch->signature_txid); },
@@ -191,7 +191,7 @@ TEST_F(AloneTest, LeadsWhenItWantsToAndCommitsWhatItHasStored)
   ASSERT_TRUE(node.replica->campaign());
   EXPECT_TRUE(node.replica->leads());
   EXPECT_EQ(node.replica->term(), 2U);
-  EXPECT_EQ(node.saved.opened_term, 2U) << "sealed before anything is written in it";
+  EXPECT_EQ(node.saved.last_opened().term, 2U) << "sealed before anything is written in it";
   ASSERT_TRUE(node.replica->propose(make_batch(2, 0)));
   ASSERT_TRUE(node.replica->propose(make_batch(2, 2)));
   EXPECT_EQ(node.committed, (std::vector<TxId>{{2, 2}, {2, 4}}));

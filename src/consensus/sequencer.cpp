@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "consensus/received.h"
+#include "ledger/entry.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -27,12 +28,6 @@ Error refused_while_broken(const Error& reason)
 const Error not_primary{
     ErrorCode::unavailable, "this node is not primary, and only the primary takes writes", nullptr};
 const Error stopping{ErrorCode::unavailable, "this node is stopping", nullptr};
-
-View last_term(const SequencerStart& start)
-{
-  const View committed = start.signatures.empty() ? 0 : start.views.view_of(start.signatures.back());
-  return std::max(start.durable.opened_term, committed);
-}
 
 ReplicaOptions replica_options(const SequencerOptions& options)
 {
@@ -60,16 +55,18 @@ Sequencer::Sequencer(
           store, secrets, signer_, clock, options_, std::move(start.tree), [this] { wake(); }, options_.invariants),
       replica_(
           replica_options(options_), clock, durable, start.durable, ledger_, options_.peers ? this : nullptr,
-          start.last_index, last_term(start), tracker_.committed().seqno,
+          start.log, tracker_.committed().seqno,
           {.committed = [this](const std::shared_ptr<const Batch>& batch) { finish(batch); },
            .cut = [this](Seqno, const std::vector<std::shared_ptr<const Batch>>& lost) { cut(lost); }},
           options_.invariants),
       feed_([this](Seqno seqno) { return ledger_.read(seqno); }, secrets, tracker_.committed())
 {
-  CHECK(ledger_.last() + 1 == batcher_.tree().size(), "the tree covers the ledger");
-  CHECK(ledger_.last() == tracker_.committed().seqno, "a start cuts what no signature covers");
+  CHECK(tracker_.committed().seqno + 1 == batcher_.tree().size(), "the tree covers what is committed");
+  const auto last = start.log.batches.empty() ? tracker_.committed().seqno
+                                              : start.log.batches.rbegin()->second->descriptor.last;
+  CHECK(ledger_.last() == last, "a start cuts what is not in the log");
   if (options_.invariants)
-    options_.invariants->started(tracker_.committed());
+    options_.invariants->started(tracker_.committed(), last);
 }
 
 Sequencer::~Sequencer() = default;
@@ -99,6 +96,7 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   // The next signature's tree begins here, which tells a later start that this batch was acknowledged: it must never
   // begin at what is not.
   batcher_.committed(seqno);
+  committed_index_ = replica_.applied();
   committed_mark_ = {batch->signature_txid, batch->is_own() ? batch->root : batcher_.tree().root()};
   // Before the answers, so that whoever is answered finds room for their next transaction.
   batcher_.settled(batch->transactions);
@@ -276,12 +274,12 @@ void Sequencer::keep_mark(bool now)
     options_.invariants->marked(committed_mark_.txid);
   next_mark_ = clock_.steady() + options_.mark_interval;
   if (!options_.aside)
-    return seal(committed_mark_);
+    return seal(committed_mark_, committed_index_);
   sealing_.store(true, std::memory_order_relaxed);
   base::Job job;
-  job.run = [this, mark = committed_mark_]
+  job.run = [this, mark = committed_mark_, index = committed_index_]
   {
-    seal(mark);
+    seal(mark, index);
     end_sealing();
   };
   job.refuse = [this](base::Refusal) { end_sealing(); };
@@ -292,9 +290,9 @@ void Sequencer::keep_mark(bool now)
   }
 }
 
-void Sequencer::seal(const Mark& mark)
+void Sequencer::seal(const Mark& mark, Index index)
 {
-  if (auto sealed = replica_.seal(mark); !sealed)
+  if (auto sealed = replica_.seal(mark, index); !sealed)
     spdlog::warn("how far transactions are committed is not sealed for now: {}", sealed.error().describe());
 }
 
@@ -367,10 +365,25 @@ void Sequencer::open_view()
         tracker_.view_begun(view);
         batcher_.open(committed.seqno, ledger_.open_chunk_bytes());
       });
+  if (!is_alone())
+    record_place();
+  batcher_.admit_all();
   primary_ = true;
   signature_due_ = !is_alone() || tracker_.committed().seqno != 0;
   mark_due_ = true;
   spdlog::info("primary in view {}, from seqno {}", view, tracker_.committed().seqno + 1);
+}
+
+/// The first transaction of a view says where its batch stands in the log.
+void Sequencer::record_place()
+{
+  const auto transaction = store_.begin_fresh(kv::RunBy::node);
+  LogRecord record;
+  record.index = replica_.last_index() + 1;
+  record.configuration.voters = options_.voters;
+  transaction->put(LogRecord::table, ledger::single_key, record.to_json());
+  const auto placed = batcher_.submit_first(*transaction);
+  CHECK(placed, "nobody else can have written in a view that is being opened");
 }
 
 Result<void> Sequencer::repair()
@@ -452,7 +465,7 @@ void Sequencer::run()
     {
       if (options_.invariants)
         options_.invariants->marked(committed_mark_.txid);
-      seal(committed_mark_);
+      seal(committed_mark_, committed_index_);
     }
     // Somebody may have got in since the last look; nobody does after this.
     refuse_all(stopping, {});

@@ -11,6 +11,7 @@
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
 #include "consensus/ordering.h"
+#include "consensus/replay.h"
 #include "consensus/replica.h"
 #include "consensus/signer.h"
 #include "consensus/view_history.h"
@@ -62,7 +63,7 @@ struct SequencerStart
   ViewHistory views;
   std::vector<Seqno> signatures; ///< seqnos of all signature transactions
   DurableState durable;
-  Index last_index = 0; ///< of the last batch, or of the empty entry that opened a term without batches
+  RestoredLog log; ///< ends with the last batch, or the empty entry that opened a term without batches
 };
 
 /// The order of transactions on one node: joins the batcher, the replica, the ledger writer and
@@ -133,6 +134,7 @@ private:
   Result<void> receive_all();
   void follow_roles();
   void open_view();
+  void record_place();
   void cede();
   bool can_propose() const;
   bool has_mail() const;
@@ -140,7 +142,7 @@ private:
   kv::Snapshot state_of(const Batch& batch);
   void finish(const std::shared_ptr<const Batch>& batch);
   void keep_mark(bool now);
-  void seal(const Mark& mark);
+  void seal(const Mark& mark, Index index);
   void end_sealing();
   void break_down(const Error& error, const std::vector<std::shared_ptr<Waiting>>& lost);
   void refuse_all(const Error& why, std::vector<std::shared_ptr<Waiting>> lost);
@@ -166,6 +168,7 @@ private:
   bool progressed_ = false;
   bool mark_due_ = false; ///< with the next batch: the first of a view, or one was missed
   Mark committed_mark_;   ///< of the last batch
+  Index committed_index_ = 0;
   std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;
 

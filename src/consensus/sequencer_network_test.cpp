@@ -158,4 +158,80 @@ TEST_F(NetworkTest, BatchesFollowEachOtherBeforeTheFirstIsCommitted)
     EXPECT_TRUE(one && *one);
   EXPECT_EQ(sequencer(primary).committed().seqno, before.seqno + 6);
 }
+
+TEST_F(NetworkTest, ANodeThatComesBackGoesOnFromItsLog)
+{
+  begin(3);
+  const auto primary = elect();
+  const auto backup = primary % 3 + 1;
+  std::optional<Result<void>> outcome;
+  ASSERT_TRUE(write(primary, "a", "1", outcome));
+  pass(3);
+  crash(backup);
+  std::optional<Result<void>> meanwhile;
+  ASSERT_TRUE(write(primary, "b", "2", meanwhile));
+  pass(3);
+  ASSERT_TRUE(meanwhile && *meanwhile);
+  start(backup);
+  pass(5);
+  EXPECT_EQ(committed(backup, "a"), "1");
+  EXPECT_EQ(committed(backup, "b"), "2");
+  EXPECT_EQ(sequencer(backup).committed(), sequencer(primary).committed());
+}
+
+TEST_F(NetworkTest, AllNodesComeBackWithWhatWasAcknowledged)
+{
+  begin(3);
+  for (int round = 0; round < 5; ++round)
+  {
+    const auto primary = elect();
+    ASSERT_NE(primary, 0U);
+    std::optional<Result<void>> outcome;
+    ASSERT_TRUE(write(primary, "key" + std::to_string(round), "1", outcome));
+    pass(3);
+    ASSERT_TRUE(outcome && *outcome);
+    for (const auto one : voters_)
+      crash(one);
+    sent_.clear();
+    for (const auto one : voters_)
+      start(one);
+    const auto next = elect();
+    ASSERT_NE(next, 0U);
+    pass(3);
+    for (const auto one : voters_)
+      for (int key = 0; key <= round; ++key)
+        EXPECT_EQ(committed(one, "key" + std::to_string(key)), "1") << one << " after round " << round;
+  }
+}
+
+TEST_F(NetworkTest, WhatIsNotKnownToBeCommittedIsLogAndNotState)
+{
+  begin(3);
+  const auto primary = elect();
+  const auto backup = primary % 3 + 1;
+  pass(3);
+  std::optional<Result<void>> outcome;
+  ASSERT_TRUE(write(primary, "a", "1", outcome));
+  sequencer(primary).step();
+  for (auto& one : std::exchange(sent_, {}))
+  {
+    if (one.to != backup)
+      continue;
+    std::vector<std::shared_ptr<const Batch>> batches;
+    for (auto& [descriptor, bytes] : one.batches)
+      batches.push_back(Batch::received(descriptor, std::move(bytes)).value());
+    sequencer(backup).deliver(std::move(one.message), std::move(batches));
+    sequencer(backup).step();
+  }
+  sent_.clear();
+  crash(backup);
+  start(backup);
+  EXPECT_FALSE(committed(backup, "a")) << "it has stored it, and does not know whether others have";
+  cut_off_.insert(primary);
+  const auto second = elect();
+  ASSERT_NE(second, 0U);
+  pass(5);
+  EXPECT_EQ(committed(second, "a"), "1");
+  EXPECT_EQ(committed(backup, "a"), "1");
+}
 }

@@ -65,17 +65,29 @@ protected:
     for (const auto id : voters_)
     {
       members_[id] = std::make_unique<Member>(*this, id);
-      begin_member(id);
+      start(id);
     }
   }
 
-  /// An empty ledger.
-  void begin_member(EngineId id)
+  /// From what its disk holds.
+  void start(EngineId id)
   {
     auto& one = member(id);
+    one.sequencer.reset();
     one.store = std::make_unique<kv::Store>();
-    auto chunks = ledger::ChunkFiles::open(one.files, "ledger", secrets_);
+    const auto durable = one.durable.saved;
+    auto chunks =
+        ledger::ChunkFiles::open(one.files, "ledger", secrets_, {.acknowledged = durable.mark.txid.seqno});
     ASSERT_TRUE(chunks) << chunks.error().describe();
+    auto replayed =
+        replay(**chunks, secrets_, Trust{.service_key = key_.public_key(), .mark = durable.mark, .alone = false});
+    ASSERT_TRUE(replayed) << replayed.error().describe();
+    auto log = restore_log(durable, *replayed);
+    ASSERT_TRUE(log) << log.error().describe();
+    const auto last =
+        log->batches.empty() ? replayed->state->seqno() : log->batches.rbegin()->second->descriptor.last;
+    ASSERT_TRUE((*chunks)->truncate(last));
+    one.store->reset(replayed->state, replayed->state->txid().view);
     auto options = options_;
     options.engine_id = id;
     options.voters = voters_;
@@ -85,7 +97,9 @@ protected:
     one.sequencer = std::make_unique<Sequencer>(
         *one.store, one.files, "ledger", secrets_,
         Signer{key_.public_key().id(), key_, certificate_, key_, "", ""}, clock_, one.durable, options,
-        SequencerStart{std::move(*chunks), {}, {}, {}, {}, 0});
+        SequencerStart{
+            std::move(*chunks), std::move(replayed->tree), std::move(replayed->views),
+            std::move(replayed->signatures), durable, std::move(*log)});
     const auto started = one.sequencer->take_part();
     ASSERT_TRUE(started) << started.error().describe();
   }
@@ -97,6 +111,13 @@ protected:
   Sequencer& sequencer(EngineId id)
   {
     return *member(id).sequencer;
+  }
+
+  /// As if the power had failed: what was not synced may be lost.
+  void crash(EngineId id)
+  {
+    member(id).sequencer.reset();
+    member(id).files.crash();
   }
 
   /// Hands over what was sent, between those that are not cut off, until nobody has anything to say.

@@ -73,7 +73,7 @@ protected:
         durable_, options_,
         SequencerStart{
             std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
-            durable_.saved, *index});
+            durable_.saved, {*index, durable_.saved.last_opened().term, {}, {}}});
     const auto opened = sequencer_->open_term();
     ASSERT_TRUE(opened) << opened.error().describe();
   }

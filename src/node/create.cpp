@@ -30,7 +30,7 @@ Result<void> Node::create_service()
     return fail("cannot get the platform's evidence", evidence.error());
   const auto record = node_record(configuration_, *identity_, *evidence, founders->node_data, addresses_);
 
-  start_sequencer({std::move(*chunks), {}, {}, {}, {}, 0}, certificates->node.pem());
+  start_sequencer({std::move(*chunks), {}, {}, {}, {}, {}}, certificates->node.pem());
   if (auto opened = sequencer_->open_term(); !opened)
     return fail("cannot become primary", opened.error());
   const auto created = commit_now(

@@ -144,11 +144,17 @@ Result<void> SealedState::save(const consensus::DurableState& state)
   base::append_le(bytes, consensus_version);
   base::append_le(bytes, state.term);
   base::append_le(bytes, state.vote);
-  base::append_le(bytes, state.opened_term);
-  base::append_le(bytes, state.opened_index);
+  const auto last = state.last_opened();
+  base::append_le(bytes, last.term);
+  base::append_le(bytes, last.index);
   base::append_le(bytes, state.mark.txid.view);
   base::append_le(bytes, state.mark.txid.seqno);
   bytes.append(base::as_view(state.mark.root));
+  for (std::size_t i = 0; i + 1 < state.opened.size(); ++i)
+  {
+    base::append_le(bytes, state.opened[i].term);
+    base::append_le(bytes, state.opened[i].index);
+  }
   return sealed_.write(base::join(directory_, consensus_file), consensus_purpose, bytes);
 }
 
@@ -170,7 +176,7 @@ Result<consensus::DurableState> SealedState::load() const
   const auto opened_index = reader.le<consensus::Index>();
   if (!term || !vote || !opened_term || !opened_index)
     return unusable(path);
-  consensus::DurableState state{*term, *vote, *opened_term, *opened_index, {}};
+  consensus::DurableState state{*term, *vote, {}, {}};
   if (marked)
   {
     const auto view = reader.le<View>();
@@ -181,8 +187,16 @@ Result<consensus::DurableState> SealedState::load() const
     state.mark.txid = {*view, *seqno};
     std::ranges::copy(*root, state.mark.root.begin());
   }
-  if (!reader.done())
-    return unusable(path);
+  while (!reader.done())
+  {
+    const auto earlier = reader.le<View>();
+    const auto at = reader.le<consensus::Index>();
+    if (!marked || !earlier || !at)
+      return unusable(path);
+    state.opened.push_back({*earlier, *at});
+  }
+  if (*opened_term != 0)
+    state.opened.push_back({*opened_term, *opened_index});
   return state;
 }
 }

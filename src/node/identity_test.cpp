@@ -102,7 +102,7 @@ TEST_F(SealedStateTest, AnIdentityOfAnotherFormIsRefused)
 TEST_F(SealedStateTest, TheStateOfConsensusComesBackWithItsMark)
 {
   EXPECT_EQ(state_.load().value(), consensus::DurableState{}) << "of a fresh node";
-  consensus::DurableState state{7, 1, 6, 1234, {{6, 99}, {}}};
+  consensus::DurableState state{7, 1, {{3, 1000}, {6, 1234}}, {{6, 99}, {}}};
   state.mark.root.fill(0xab);
   ASSERT_TRUE(files_.make_directory("sealed"));
   ASSERT_TRUE(state_.save(state));
@@ -117,7 +117,7 @@ TEST_F(SealedStateTest, TheStateOfConsensusOfTheFirstReleaseHasNoMark)
   for (const std::uint64_t number : {7, 1, 6, 1234})
     base::append_le(bytes, number);
   seal("consensus.sealed", "consensus", bytes);
-  EXPECT_EQ(state_.load().value(), (consensus::DurableState{7, 1, 6, 1234, {}}));
+  EXPECT_EQ(state_.load().value(), (consensus::DurableState{7, 1, {{6, 1234}}, {}}));
 }
 
 TEST_F(SealedStateTest, AStateOfConsensusOfAnotherFormIsRefused)

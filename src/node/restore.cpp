@@ -113,7 +113,7 @@ Node::go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed repl
   const auto lost = replayed.loss_accepted ? durable.mark : consensus::Mark{};
   start_sequencer(
       {std::move(chunks), std::move(replayed.tree), std::move(replayed.views), std::move(replayed.signatures), durable,
-       *index},
+       {*index, durable.last_opened().term, {}, {}}},
       std::string(*certificate));
   if (auto opened = sequencer_->open_term(); !opened)
     return fail("cannot become primary", opened.error());

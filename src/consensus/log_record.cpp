@@ -1,0 +1,66 @@
+#include "consensus/log_record.h"
+
+#include <boost/json.hpp>
+
+namespace concordat::consensus
+{
+namespace
+{
+boost::json::array ids(const std::vector<EngineId>& from)
+{
+  boost::json::array out;
+  for (const auto id : from)
+    out.emplace_back(id);
+  return out;
+}
+
+bool read_ids(const boost::json::object& object, std::string_view name, std::vector<EngineId>& into)
+{
+  const auto* const list = object.if_contains(name);
+  if (!list || !list->is_array() || list->get_array().size() > Configuration::max_members)
+    return false;
+  for (const auto& id : list->get_array())
+  {
+    boost::system::error_code wrong;
+    into.push_back(id.to_number<EngineId>(wrong));
+    if (wrong)
+      return false;
+  }
+  return true;
+}
+}
+
+std::string LogRecord::to_json() const
+{
+  return boost::json::serialize(
+      boost::json::object{
+          {"index", index},
+          {"learners", ids(configuration.learners)},
+          {"learners_next", ids(configuration.learners_next)},
+          {"voters", ids(configuration.voters)},
+          {"voters_outgoing", ids(configuration.voters_outgoing)}});
+}
+
+Result<LogRecord> LogRecord::from_json(std::string_view json)
+{
+  const auto wrong = [] { return fail(ErrorCode::corrupt, "the place in the log of consensus is not readable"); };
+  boost::system::error_code failed;
+  const auto value = boost::json::parse(json, failed);
+  if (failed || !value.is_object())
+    return wrong();
+  const auto& object = value.get_object();
+  LogRecord record;
+  const auto* const index = object.if_contains("index");
+  if (index)
+    record.index = index->to_number<Index>(failed);
+  if (!index || failed || record.index == 0)
+    return wrong();
+  auto& who = record.configuration;
+  if (!read_ids(object, "voters", who.voters) || !read_ids(object, "learners", who.learners) ||
+      !read_ids(object, "voters_outgoing", who.voters_outgoing) || !read_ids(object, "learners_next", who.learners_next))
+    return wrong();
+  if (auto good = who.validate(); !good)
+    return fail("the place in the log of consensus", good.error());
+  return record;
+}
+}

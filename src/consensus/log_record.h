@@ -1,0 +1,26 @@
+#pragma once
+
+#include "concordat/error.h"
+#include "consensus/configuration.h"
+#include "consensus/log_entry.h"
+
+#include <string>
+#include <string_view>
+
+namespace concordat::consensus
+{
+/// Where a batch stands in the log, and who takes part from there on: written into the first batch of each view and into
+/// each batch that changes who takes part, so that a start can count the indexes of all other batches.
+struct LogRecord
+{
+  static constexpr std::string_view table = "public:ccf.internal.concordat.log"; ///< with one key
+
+  Index index = 0;
+  Configuration configuration;
+
+  bool operator==(const LogRecord&) const = default;
+  std::string to_json() const;
+  /// Any bytes: Error::corrupt for what is no record.
+  static Result<LogRecord> from_json(std::string_view json);
+};
+}
