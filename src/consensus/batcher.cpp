@@ -99,8 +99,8 @@ Result<TxId> Batcher::submit_first(const kv::WriteTransaction& transaction)
   return take(transaction, {}, {}, true);
 }
 
-Result<TxId> Batcher::take(
-    const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, bool is_first)
+Result<TxId>
+Batcher::take(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, bool is_first)
 {
   if (!is_first)
   {

@@ -25,11 +25,11 @@ struct BatcherOptions
 {
   std::uint64_t max_uncommitted = 10'000;                         ///< transactions that wait
   std::uint64_t max_uncommitted_bytes = std::uint64_t{256} << 20; ///< of their entries in the ledger
-  std::uint64_t max_entry_bytes = std::uint64_t{64} << 20; ///< of one transaction; at most what the format allows
-  std::uint64_t max_batch_transactions = 5'000;            ///< that one signature ends
-  std::uint64_t max_batch_bytes = std::uint64_t{16} << 20; ///< a single larger transaction is a batch by itself
+  std::uint64_t max_entry_bytes = std::uint64_t{64} << 20;    ///< of one transaction; at most what the format allows
+  std::uint64_t max_batch_transactions = 5'000;               ///< that one signature ends
+  std::uint64_t max_batch_bytes = std::uint64_t{16} << 20;    ///< a single larger transaction is a batch by itself
   std::uint64_t large_entry_bytes = std::uint64_t{256} << 10; ///< from this size on, a transaction begins a batch
-  std::uint64_t chunk_size = std::uint64_t{5} << 20;       ///< bytes after which a signature ends the chunk
+  std::uint64_t chunk_size = std::uint64_t{5} << 20;          ///< bytes after which a signature ends the chunk
   std::function<void(TxId)> placed =
       {}; ///< for tests: called between a transaction's place and its encoding; may throw
 };
@@ -37,8 +37,9 @@ struct BatcherOptions
 /// Takes transactions of this primary into the order, and closes batches of them with a signature.
 ///
 /// `submit` and `waiting` may be called from any thread, the rest belongs to the consensus thread. Where one batch ends
-/// is decided when a transaction takes its place: the batch would be too large with it, or it alone is large, so the place of
-/// a signature is reserved before it. Else a batch ends when the consensus thread is ready for the next one, and holds all that waits.
+/// is decided when a transaction takes its place: the batch would be too large with it, or it alone is large, so the
+/// place of a signature is reserved before it. Else a batch ends when the consensus thread is ready for the next one,
+/// and holds all that waits.
 class Batcher
 {
 public:
@@ -95,8 +96,8 @@ private:
   class Admission;
 
   Result<void> admit(std::uint64_t bytes);
-  Result<TxId> take(
-      const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, bool is_first);
+  Result<TxId>
+  take(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, bool is_first);
   Result<TxId> order(
       const kv::WriteTransaction& transaction, const Ordering::Named& named, const std::shared_ptr<Waiting>& waiting,
       bool is_first);

@@ -17,15 +17,6 @@ struct Mark
   bool operator==(const Mark&) const = default;
 };
 
-/// The empty entry that opened a term: in the ledger nothing stands for it.
-struct OpenedTerm
-{
-  View term = 0;
-  Index index = 0;
-
-  bool operator==(const OpenedTerm&) const = default;
-};
-
 /// What a node must find again after a crash besides its ledger, written before anything that depends on it leaves.
 struct DurableState
 {

@@ -28,6 +28,15 @@ struct Descriptor
   static Result<Descriptor> decode(std::string_view bytes);
 };
 
+/// The empty entry that opened a term: in the ledger nothing stands for it.
+struct OpenedTerm
+{
+  View term = 0;
+  Index index = 0;
+
+  bool operator==(const OpenedTerm&) const = default;
+};
+
 /// An entry of the raft log: a batch, or (without descriptor) the empty one that opens a term.
 struct LogEntry
 {

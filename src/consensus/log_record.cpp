@@ -28,17 +28,38 @@ bool read_ids(const boost::json::object& object, std::string_view name, std::vec
   }
   return true;
 }
+
+bool read_opened(const boost::json::object& object, std::vector<OpenedTerm>& into)
+{
+  const auto* const list = object.if_contains("opened");
+  if (!list || !list->is_array() || list->get_array().size() > LogRecord::max_opened)
+    return false;
+  for (const auto& one : list->get_array())
+  {
+    if (!one.is_array() || one.get_array().size() != 2)
+      return false;
+    boost::system::error_code no_term;
+    boost::system::error_code no_index;
+    into.push_back({one.get_array()[0].to_number<View>(no_term), one.get_array()[1].to_number<Index>(no_index)});
+    if (no_term || no_index)
+      return false;
+  }
+  return true;
+}
 }
 
 std::string LogRecord::to_json() const
 {
-  return boost::json::serialize(
-      boost::json::object{
-          {"index", index},
-          {"learners", ids(configuration.learners)},
-          {"learners_next", ids(configuration.learners_next)},
-          {"voters", ids(configuration.voters)},
-          {"voters_outgoing", ids(configuration.voters_outgoing)}});
+  boost::json::array terms;
+  for (const auto& [term, at] : opened)
+    terms.push_back(boost::json::array{term, at});
+  return boost::json::serialize(boost::json::object{
+      {"index", index},
+      {"learners", ids(configuration.learners)},
+      {"learners_next", ids(configuration.learners_next)},
+      {"opened", std::move(terms)},
+      {"voters", ids(configuration.voters)},
+      {"voters_outgoing", ids(configuration.voters_outgoing)}});
 }
 
 Result<LogRecord> LogRecord::from_json(std::string_view json)
@@ -55,9 +76,12 @@ Result<LogRecord> LogRecord::from_json(std::string_view json)
     record.index = index->to_number<Index>(failed);
   if (!index || failed || record.index == 0)
     return wrong();
+  if (!read_opened(object, record.opened))
+    return wrong();
   auto& who = record.configuration;
   if (!read_ids(object, "voters", who.voters) || !read_ids(object, "learners", who.learners) ||
-      !read_ids(object, "voters_outgoing", who.voters_outgoing) || !read_ids(object, "learners_next", who.learners_next))
+      !read_ids(object, "voters_outgoing", who.voters_outgoing) ||
+      !read_ids(object, "learners_next", who.learners_next))
     return wrong();
   if (auto good = who.validate(); !good)
     return fail("the place in the log of consensus", good.error());

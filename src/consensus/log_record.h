@@ -4,18 +4,23 @@
 #include "consensus/configuration.h"
 #include "consensus/log_entry.h"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace concordat::consensus
 {
-/// Where a batch stands in the log, and who takes part from there on: written into the first batch of each view and into
-/// each batch that changes who takes part, so that a start can count the indexes of all other batches.
+/// Where a batch stands in the log, and who takes part from there on: written into the first batch of each view and
+/// into each batch that changes who takes part, so that a start can count the indexes of all other batches.
 struct LogRecord
 {
   static constexpr std::string_view table = "public:ccf.internal.concordat.log"; ///< with one key
 
+  static constexpr std::size_t max_opened = 1'000;
+
   Index index = 0;
+  std::vector<OpenedTerm> opened; ///< between the batch before and this one, the last ones
   Configuration configuration;
 
   bool operator==(const LogRecord&) const = default;

@@ -15,6 +15,9 @@ namespace concordat::consensus
 {
 namespace
 {
+/// Whose descriptors a start has at hand, for nodes that lag.
+constexpr std::size_t kept_batches = 1'000;
+
 /// Applies entries batch by batch: a batch takes effect when its signature states the root of the tree below it.
 class Replayer
 {
@@ -217,7 +220,8 @@ private:
     for (const auto& [at, writes] : reading_.writes)
     {
       const auto table = writes.find(LogRecord::table);
-      const auto value = table == writes.end() ? kv::MapWrites::const_iterator{} : table->second.find(ledger::single_key);
+      const auto value =
+          table == writes.end() ? kv::MapWrites::const_iterator{} : table->second.find(ledger::single_key);
       if (table == writes.end() || value == table->second.end() || !value->second)
         continue;
       auto record = LogRecord::from_json(*value->second);
@@ -252,14 +256,23 @@ private:
       starts_.pop_front();
     }
     ++out_.batches_in_last_view;
+    if (!trust_.alone)
+      remember(batch);
+    out_.signatures.push_back(seqno);
+    tree_.flush(seqno);
+  }
+
+  void remember(Read& batch)
+  {
     ++out_.batches_since_record;
     if (batch.record)
     {
-      out_.record = std::move(batch.record);
+      out_.record = batch.record;
       out_.batches_since_record = 0;
     }
-    out_.signatures.push_back(seqno);
-    tree_.flush(seqno);
+    out_.recent.push_back({batch.writes.back().first.view, batch.descriptor, std::move(batch.record)});
+    if (out_.recent.size() > kept_batches)
+      out_.recent.pop_front();
   }
 
   const Trust& trust_;
@@ -331,7 +344,10 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets&
   if (failure)
   {
     const auto place = "ledger entry " + std::to_string(next);
-    if (chunks.in_committed_file(next) || (!trust.accept_loss && acknowledged_after(chunks, secrets, last_good)))
+    // One of several stores batches that the others have agreed on already: what is torn here, beyond the mark, may
+    // never have been synced, whatever a later signature says.
+    if (chunks.in_committed_file(next) ||
+        (!trust.accept_loss && trust.alone && acknowledged_after(chunks, secrets, last_good)))
       return fail(
           place + " is damaged, and transactions after it were acknowledged; restore the ledger directory from a copy",
           *failure);
@@ -359,20 +375,62 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets&
   return finished;
 }
 
-Result<RestoredLog> restore_log(const DurableState& durable, const Replayed& replayed)
+namespace
+{
+/// What is committed, as far back as the terms of all indexes are known.
+RestoredLog committed_log(const Replayed& replayed)
 {
   RestoredLog log;
-  if (replayed.record)
-    log.base = replayed.record->index + replayed.batches_since_record;
-  else if (!replayed.signatures.empty())
+  if (!replayed.record)
+    return log;
+  log.applied = replayed.record->index + replayed.batches_since_record;
+  Index index = replayed.recent.front().record ? 0 : log.applied - replayed.recent.size() + 1;
+  const auto has_record = [](const CommittedBatch& batch) { return batch.record.has_value(); };
+  const bool one_view = std::ranges::none_of(replayed.recent, has_record);
+  // From the beginning of the service on, if it is not longer ago.
+  bool begun = replayed.recent.front().descriptor.first == 1;
+  if (begun)
+    index = 1;
+  for (const auto& [view, descriptor, record] : replayed.recent)
+  {
+    // Before the first record nobody knows how many terms were opened in between.
+    if (!record && !begun && !one_view)
+      continue;
+    const auto at = record ? record->index : index;
+    for (; begun && index < at; ++index)
+    {
+      const auto known = std::ranges::find(record->opened, index, &OpenedTerm::index);
+      begun = known != record->opened.end();
+      if (begun)
+        log.entries.push_back({index, known->term, {}, {}});
+    }
+    if (begun)
+      log.entries.push_back({at, view, descriptor, {}});
+    else
+    {
+      log.entries.clear();
+      log.base = at;
+      log.base_term = view;
+      begun = true;
+    }
+    index = at + 1;
+  }
+  return log;
+}
+}
+
+Result<RestoredLog> restore_log(const DurableState& durable, const Replayed& replayed)
+{
+  if (!replayed.record && !replayed.signatures.empty())
     return fail(ErrorCode::corrupt, "the ledger does not say where its transactions stand in the log of consensus");
-  log.base_term = replayed.signatures.empty() ? 0 : replayed.views.view_of(replayed.signatures.back());
-  auto next = log.base + 1;
-  auto term = log.base_term;
+  auto log = committed_log(replayed);
+  auto next = log.applied + 1;
+  auto term = log.entries.empty() ? log.base_term : log.entries.back().term;
   auto opened = std::ranges::find_if(durable.opened, [&](const OpenedTerm& one) { return one.index >= next; });
   const auto open_terms = [&](Index before, View at_most)
   {
-    for (; opened != durable.opened.end() && opened->index == next && next < before && opened->term <= at_most; ++opened)
+    for (; opened != durable.opened.end() && opened->index == next && next < before && opened->term <= at_most;
+         ++opened)
     {
       term = opened->term;
       log.entries.push_back({next++, term, {}, {}});

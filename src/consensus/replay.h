@@ -11,6 +11,7 @@
 #include "ledger/secrets.h"
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,6 +38,14 @@ struct LoggedBatch
   std::optional<LogRecord> record; ///< if it holds one
 };
 
+/// A batch in the ledger that is committed.
+struct CommittedBatch
+{
+  View view = 0;
+  Descriptor descriptor;
+  std::optional<LogRecord> record; ///< if it holds one
+};
+
 /// What a ledger holds, as of its last signature that is known to be committed.
 struct Replayed
 {
@@ -45,9 +54,11 @@ struct Replayed
   ViewHistory views;
   std::vector<Seqno> signatures;
   std::uint64_t batches_in_last_view = 0;
+  // If this node is not alone:
   std::optional<LogRecord> record;        ///< the last one
   std::uint64_t batches_since_record = 0; ///< behind the one that holds it
-  std::vector<LoggedBatch> tail;          ///< what follows, if this node is not alone
+  std::deque<CommittedBatch> recent;      ///< the last ones that are committed, for nodes that lag a little
+  std::vector<LoggedBatch> tail;          ///< what follows
   std::uint64_t cut_entries = 0; ///< whole entries after the last signature, or in a batch that fails its check
   std::string cut_reason;        ///< why, if any
   bool loss_accepted = false;    ///< the mark is not in this ledger
@@ -66,13 +77,14 @@ Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets&
 /// @return Error::corrupt when the ledger is newer than the stored state: one of them is an older copy
 Result<Index> log_end(const DurableState& durable, const Replayed& replayed);
 
-/// The log of one of several nodes: where what is committed ends, and what follows.
+/// The log of consensus as a start finds it.
 struct RestoredLog
 {
-  Index base = 0;
+  Index base = 0; ///< the last index before `entries`
   View base_term = 0;
+  Index applied = 0; ///< what is committed ends here
   std::vector<LogEntry> entries;
-  std::map<Index, std::shared_ptr<const Batch>> batches; ///< of the entries
+  std::map<Index, std::shared_ptr<const Batch>> batches; ///< of those behind `applied`
 };
 
 /// Puts together the log of consensus from the ledger and the terms that were opened. Where a term was opened in the

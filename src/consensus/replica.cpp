@@ -19,7 +19,7 @@ Replica::Replica(
       events_(std::move(events)),
       invariants_(invariants),
       log_(log.base, log.base_term),
-      applied_(log.base),
+      applied_(log.applied),
       applied_seqno_(last_seqno),
       in_flight_(std::move(log.batches))
 {
@@ -165,6 +165,19 @@ bool Replica::may_write() const
   const auto known = durable();
   const auto opened = known.last_opened();
   return opened.term == engine_->term() && applied_ >= opened.index;
+}
+
+std::vector<OpenedTerm> Replica::opened_last() const
+{
+  std::vector<OpenedTerm> out;
+  for (auto index = log_.last_index(); index >= log_.first_index() && out.size() < LogRecord::max_opened; --index)
+  {
+    const auto entry = log_.entry(index);
+    if (entry.batch)
+      break;
+    out.insert(out.begin(), {entry.term, entry.index});
+  }
+  return out;
 }
 
 EngineId Replica::leader() const

@@ -46,8 +46,8 @@ struct ReplicaOptions
 /// flight. Each event is followed by rounds, until the engine has nothing left to do; their order of effects is what
 /// the safety of all else rests on, see README.md.
 ///
-/// Belongs to the consensus thread, but for `seal` and `durable`. After an error the engine is in the middle of a round and must not be used:
-/// `abandon` ends it, and `start` begins anew from what is committed.
+/// Belongs to the consensus thread, but for `seal` and `durable`. After an error the engine is in the middle of a round
+/// and must not be used: `abandon` ends it, and `start` begins anew from what is committed.
 class Replica
 {
 public:
@@ -96,6 +96,8 @@ public:
   {
     return log_.last_index();
   }
+  /// The terms that were opened behind the last batch of the log, as far as its entries are in memory.
+  std::vector<OpenedTerm> opened_last() const;
 
   /// Ends the engine. @return the batches that were in flight, whose fate is not known
   std::vector<std::shared_ptr<const Batch>> abandon();

@@ -25,8 +25,7 @@ Error refused_while_broken(const Error& reason)
       std::make_shared<const Error>(reason)};
 }
 
-const Error not_primary{
-    ErrorCode::unavailable, "this node is not primary, and only the primary takes writes", nullptr};
+const Error not_primary{ErrorCode::unavailable, "this node is not primary, and only the primary takes writes", nullptr};
 const Error stopping{ErrorCode::unavailable, "this node is stopping", nullptr};
 
 ReplicaOptions replica_options(const SequencerOptions& options)
@@ -54,16 +53,16 @@ Sequencer::Sequencer(
       batcher_(
           store, secrets, signer_, clock, options_, std::move(start.tree), [this] { wake(); }, options_.invariants),
       replica_(
-          replica_options(options_), clock, durable, start.durable, ledger_, options_.peers ? this : nullptr,
-          start.log, tracker_.committed().seqno,
+          replica_options(options_), clock, durable, start.durable, ledger_, options_.peers ? this : nullptr, start.log,
+          tracker_.committed().seqno,
           {.committed = [this](const std::shared_ptr<const Batch>& batch) { finish(batch); },
            .cut = [this](Seqno, const std::vector<std::shared_ptr<const Batch>>& lost) { cut(lost); }},
           options_.invariants),
       feed_([this](Seqno seqno) { return ledger_.read(seqno); }, secrets, tracker_.committed())
 {
   CHECK(tracker_.committed().seqno + 1 == batcher_.tree().size(), "the tree covers what is committed");
-  const auto last = start.log.batches.empty() ? tracker_.committed().seqno
-                                              : start.log.batches.rbegin()->second->descriptor.last;
+  const auto last =
+      start.log.batches.empty() ? tracker_.committed().seqno : start.log.batches.rbegin()->second->descriptor.last;
   CHECK(ledger_.last() == last, "a start cuts what is not in the log");
   if (options_.invariants)
     options_.invariants->started(tracker_.committed(), last);
@@ -380,6 +379,7 @@ void Sequencer::record_place()
   const auto transaction = store_.begin_fresh(kv::RunBy::node);
   LogRecord record;
   record.index = replica_.last_index() + 1;
+  record.opened = replica_.opened_last();
   record.configuration.voters = options_.voters;
   transaction->put(LogRecord::table, ledger::single_key, record.to_json());
   const auto placed = batcher_.submit_first(*transaction);

@@ -45,10 +45,10 @@ struct SequencerOptions : BatcherOptions
   Peers* peers = nullptr;             ///< outlives the sequencer; null for a node that is alone
   std::chrono::milliseconds tick{100};
   unsigned election_ticks = 10;
-  std::uint64_t seed = 0;                                    ///< of the election time-outs; 0: the operating system's
+  std::uint64_t seed = 0;                                      ///< of the election time-outs; 0: the operating system's
   std::uint64_t max_bytes_in_flight = std::uint64_t{32} << 20; ///< that are proposed and not committed
   std::uint64_t max_inbox_bytes = std::uint64_t{64} << 20;     ///< of messages that wait; more are dropped
-  std::chrono::milliseconds mark_interval{2000};   ///< what was committed is sealed at least so often
+  std::chrono::milliseconds mark_interval{2000};               ///< what was committed is sealed at least so often
   std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a failure
   Invariants* invariants = nullptr;                ///< outlives the sequencer; null: not checked
   /// Seals what was committed, which nobody waits for; stopped before the sequencer goes. Null: the consensus thread.
@@ -101,6 +101,13 @@ public:
   /// everybody who still waits then is told.
   void run();
   void stop();
+
+  /// Of the consensus thread: its disk has failed, and it takes no part. Alone, it repairs itself; one of several
+  /// starts again.
+  bool is_broken() const
+  {
+    return broken_;
+  }
 
   View view() const override;
   bool can_write() const override;

@@ -69,24 +69,33 @@ protected:
     }
   }
 
-  /// From what its disk holds.
   void start(EngineId id)
+  {
+    const auto started = try_to_start(id);
+    ASSERT_TRUE(started) << started.error().describe();
+  }
+
+  /// From what its disk holds.
+  Result<void> try_to_start(EngineId id)
   {
     auto& one = member(id);
     one.sequencer.reset();
     one.store = std::make_unique<kv::Store>();
     const auto durable = one.durable.saved;
-    auto chunks =
-        ledger::ChunkFiles::open(one.files, "ledger", secrets_, {.acknowledged = durable.mark.txid.seqno});
-    ASSERT_TRUE(chunks) << chunks.error().describe();
+    auto chunks = ledger::ChunkFiles::open(
+        one.files, "ledger", secrets_, {.acknowledged = durable.mark.txid.seqno, .alone = false});
+    if (!chunks)
+      return std::unexpected(chunks.error());
     auto replayed =
         replay(**chunks, secrets_, Trust{.service_key = key_.public_key(), .mark = durable.mark, .alone = false});
-    ASSERT_TRUE(replayed) << replayed.error().describe();
+    if (!replayed)
+      return std::unexpected(replayed.error());
     auto log = restore_log(durable, *replayed);
-    ASSERT_TRUE(log) << log.error().describe();
-    const auto last =
-        log->batches.empty() ? replayed->state->seqno() : log->batches.rbegin()->second->descriptor.last;
-    ASSERT_TRUE((*chunks)->truncate(last));
+    if (!log)
+      return std::unexpected(log.error());
+    const auto last = log->batches.empty() ? replayed->state->seqno() : log->batches.rbegin()->second->descriptor.last;
+    if (auto cut = (*chunks)->truncate(last); !cut)
+      return cut;
     one.store->reset(replayed->state, replayed->state->txid().view);
     auto options = options_;
     options.engine_id = id;
@@ -95,13 +104,15 @@ protected:
     options.seed = id;
     options.invariants = &one.invariants;
     one.sequencer = std::make_unique<Sequencer>(
-        *one.store, one.files, "ledger", secrets_,
-        Signer{key_.public_key().id(), key_, certificate_, key_, "", ""}, clock_, one.durable, options,
+        *one.store, one.files, "ledger", secrets_, Signer{key_.public_key().id(), key_, certificate_, key_, "", ""},
+        clock_, one.durable, options,
         SequencerStart{
-            std::move(*chunks), std::move(replayed->tree), std::move(replayed->views),
-            std::move(replayed->signatures), durable, std::move(*log)});
-    const auto started = one.sequencer->take_part();
-    ASSERT_TRUE(started) << started.error().describe();
+            std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
+            durable, std::move(*log)});
+    auto started = one.sequencer->take_part();
+    if (!started)
+      one.sequencer.reset();
+    return started;
   }
 
   Member& member(EngineId id)
@@ -170,7 +181,8 @@ protected:
     return 0;
   }
 
-  Result<TxId> write(EngineId id, const std::string& key, const std::string& value, std::optional<Result<void>>& outcome)
+  Result<TxId>
+  write(EngineId id, const std::string& key, const std::string& value, std::optional<Result<void>>& outcome)
   {
     const auto transaction = member(id).store->begin_fresh();
     transaction->put("map", key, value);

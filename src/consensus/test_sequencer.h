@@ -72,8 +72,12 @@ protected:
         *store_, files_, "ledger", secrets_, Signer{key_.public_key().id(), key_, certificate_, key_, "", ""}, clock_,
         durable_, options_,
         SequencerStart{
-            std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
-            durable_.saved, {*index, durable_.saved.last_opened().term, {}, {}}});
+            std::move(*chunks),
+            std::move(replayed->tree),
+            std::move(replayed->views),
+            std::move(replayed->signatures),
+            durable_.saved,
+            {*index, durable_.saved.last_opened().term, *index, {}, {}}});
     const auto opened = sequencer_->open_term();
     ASSERT_TRUE(opened) << opened.error().describe();
   }

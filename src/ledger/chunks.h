@@ -25,7 +25,10 @@ std::unexpected<Error> missing_entries(Seqno first, Seqno committed, const std::
 
 struct ChunkLimits
 {
-  Seqno acknowledged = 0;                    ///< entries up to here are known to have been committed
+  Seqno acknowledged = 0; ///< entries up to here are known to have been committed
+  /// Whether a signature that says what was committed before it says that it was synced here. It does not on one of
+  /// several nodes, which stores batches that the others have agreed on already.
+  bool alone = true;
   std::uint64_t end_at_most = max_chunk_end; ///< another one than the format's is for tests
 };
 

@@ -27,12 +27,13 @@ class ChunkOpener
 {
 public:
   ChunkOpener(
-      base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets, Seqno acknowledged,
+      base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets, const ChunkLimits& limits,
       ChunkFiles& into)
       : files_(files),
         directory_(directory),
         secrets_(secrets),
-        acknowledged_(acknowledged),
+        acknowledged_(limits.acknowledged),
+        alone_(limits.alone),
         into_(into)
   {
   }
@@ -179,7 +180,7 @@ private:
       if (scanned->positions.empty() && !is_last)
         return corrupt(name, "it holds no whole entry, but other files follow");
       next_ = scanned->last() + 1;
-      if (auto torn = scanned->check_tail(secrets_); !torn)
+      if (auto torn = alone_ ? scanned->check_tail(secrets_) : Result<void>{}; !torn)
         return torn;
       kept_.push_back(std::move(*scanned));
     }
@@ -303,6 +304,7 @@ private:
   const base::Path& directory_;
   const LedgerSecrets& secrets_;
   const Seqno acknowledged_;
+  const bool alone_;
   ChunkFiles& into_;
   std::vector<std::string> leftovers_;
   std::vector<std::string> set_aside_;
@@ -316,7 +318,7 @@ Result<std::unique_ptr<ChunkFiles>>
 ChunkFiles::open(base::FileSystem& files, const base::Path& directory, const LedgerSecrets& secrets, ChunkLimits limits)
 {
   std::unique_ptr<ChunkFiles> chunks(new ChunkFiles(files, directory, limits.end_at_most));
-  if (auto opened = ChunkOpener(files, directory, secrets, limits.acknowledged, *chunks).run(); !opened)
+  if (auto opened = ChunkOpener(files, directory, secrets, limits, *chunks).run(); !opened)
     return fail("cannot open the ledger in '" + directory + "'", opened.error());
   return chunks;
 }

@@ -120,7 +120,7 @@ private:
   std::optional<SealedState> sealed_state_;
   std::optional<Identity> identity_;
   attestation::Evidence evidence_;
-  std::int64_t newest_signature_ = 0; ///< by the clock of then; 0 if there was none at start
+  std::int64_t newest_signature_ = 0;       ///< by the clock of then; 0 if there was none at start
   std::unique_ptr<base::WorkerPool> aside_; ///< does what nobody waits for
   kv::Store store_;
   std::unique_ptr<consensus::Sequencer> sequencer_;

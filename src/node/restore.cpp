@@ -112,8 +112,12 @@ Node::go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed repl
 
   const auto lost = replayed.loss_accepted ? durable.mark : consensus::Mark{};
   start_sequencer(
-      {std::move(chunks), std::move(replayed.tree), std::move(replayed.views), std::move(replayed.signatures), durable,
-       {*index, durable.last_opened().term, {}, {}}},
+      {std::move(chunks),
+       std::move(replayed.tree),
+       std::move(replayed.views),
+       std::move(replayed.signatures),
+       durable,
+       {*index, durable.last_opened().term, *index, {}, {}}},
       std::string(*certificate));
   if (auto opened = sequencer_->open_term(); !opened)
     return fail("cannot become primary", opened.error());
