@@ -313,15 +313,22 @@ void Sequencer::refuse_all(const Error& why, std::vector<std::shared_ptr<Waiting
     one->settle(outcome);
 }
 
+/// Ends this node's part in the agreement. @return whose fate is not known then
+std::vector<std::shared_ptr<Waiting>> Sequencer::give_up()
+{
+  std::vector<std::shared_ptr<Waiting>> all;
+  for (const auto& batch : replica_.abandon())
+    all.insert(all.end(), batch->transactions.begin(), batch->transactions.end());
+  return all;
+}
+
 void Sequencer::break_down(const Error& error, const std::vector<std::shared_ptr<Waiting>>& lost)
 {
   spdlog::error("writes stop: {}", error.describe());
   broken_ = true;
   next_repair_ = clock_.steady() + options_.repair_interval;
   primary_ = false;
-  std::vector<std::shared_ptr<Waiting>> all;
-  for (const auto& batch : replica_.abandon())
-    all.insert(all.end(), batch->transactions.begin(), batch->transactions.end());
+  auto all = give_up();
   all.insert(all.end(), lost.begin(), lost.end());
   refuse_all(refused_while_broken(error), std::move(all));
 }
@@ -467,8 +474,8 @@ void Sequencer::run()
         options_.invariants->marked(committed_mark_.txid);
       seal(committed_mark_, committed_index_);
     }
-    // Somebody may have got in since the last look; nobody does after this.
-    refuse_all(stopping, {});
+    // Somebody may have got in since the last look; nobody does after this. What others may still commit is told too.
+    refuse_all(stopping, give_up());
   }
   catch (const std::exception& thrown)
   {

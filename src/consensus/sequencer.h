@@ -151,6 +151,7 @@ private:
   void keep_mark(bool now);
   void seal(const Mark& mark, Index index);
   void end_sealing();
+  std::vector<std::shared_ptr<Waiting>> give_up();
   void break_down(const Error& error, const std::vector<std::shared_ptr<Waiting>>& lost);
   void refuse_all(const Error& why, std::vector<std::shared_ptr<Waiting>> lost);
   Result<void> repair();

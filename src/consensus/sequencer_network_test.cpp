@@ -139,6 +139,24 @@ TEST_F(NetworkTest, WhatADeposedPrimaryHadProposedIsToldWhenOthersCommitIt)
   EXPECT_EQ(sequencer(first).committed(), sequencer(second).committed());
 }
 
+TEST_F(NetworkTest, WhoWaitsIsToldWhenThePrimaryStops)
+{
+  begin(3);
+  const auto primary = elect();
+  pass(3);
+  cut_off_.insert(primary);
+  std::optional<Result<void>> proposed;
+  std::optional<Result<void>> queued;
+  ASSERT_TRUE(write(primary, "a", "1", proposed));
+  sequencer(primary).step();
+  EXPECT_FALSE(proposed);
+  sequencer(primary).stop();
+  sequencer(primary).run();
+  ASSERT_TRUE(proposed && !*proposed);
+  EXPECT_EQ(proposed->error().code, ErrorCode::unavailable) << "others may still commit it";
+  EXPECT_FALSE(write(primary, "b", "1", queued));
+}
+
 TEST_F(NetworkTest, BatchesFollowEachOtherBeforeTheFirstIsCommitted)
 {
   options_.max_batch_transactions = 1;
