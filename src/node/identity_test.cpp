@@ -123,7 +123,7 @@ TEST_F(SealedStateTest, TheStateOfConsensusOfTheFirstReleaseHasNoMark)
 TEST_F(SealedStateTest, AStateOfConsensusOfAnotherFormIsRefused)
 {
   ASSERT_TRUE(files_.make_directory("sealed"));
-  ASSERT_TRUE(state_.save({7, 1, 6, 1234, {{6, 99}, {}}}));
+  ASSERT_TRUE(state_.save({7, 1, {{6, 1234}}, {{6, 99}, {}}}));
   const auto good = unseal("consensus.sealed", "consensus");
   auto other_version = good;
   other_version[0] = 3;
