@@ -102,13 +102,19 @@ TEST_F(SealedStateTest, AnIdentityOfAnotherFormIsRefused)
 TEST_F(SealedStateTest, TheStateOfConsensusComesBackWithItsMark)
 {
   EXPECT_EQ(state_.load().value(), consensus::DurableState{}) << "of a fresh node";
-  consensus::DurableState state{7, 1, {{3, 1000}, {6, 1234}}, {{6, 99}, {}}};
+  consensus::DurableState state{7, 1, {{6, 1234}}, {{6, 99}, {}}};
   state.mark.root.fill(0xab);
   ASSERT_TRUE(files_.make_directory("sealed"));
   ASSERT_TRUE(state_.save(state));
   files_.crash();
   EXPECT_EQ(state_.load().value(), state);
   EXPECT_EQ(unseal("consensus.sealed", "consensus").size(), 88U);
+
+  state.opened = {{3, 1000}, {5, 1200}, {6, 1234}};
+  ASSERT_TRUE(state_.save(state));
+  files_.crash();
+  EXPECT_EQ(state_.load().value(), state) << "in their order";
+  EXPECT_EQ(unseal("consensus.sealed", "consensus").size(), 88U + 2 * 16);
 }
 
 TEST_F(SealedStateTest, TheStateOfConsensusOfTheFirstReleaseHasNoMark)
