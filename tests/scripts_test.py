@@ -19,7 +19,7 @@ def run(tmp_path, *steps, conformance="exit 0", kits=True):
         (tmp_path / "kits").mkdir()
     done = subprocess.run([root / "scripts/test", *steps], capture_output=True, text=True,
                           env={**os.environ, "CONCORDAT_KITS": str(tmp_path / "kits")})
-    return done.returncode, (done.stdout.splitlines() or [""])[-1]
+    return done.returncode, (done.stdout.splitlines() or done.stderr.splitlines())[-1]
 
 
 def test_a_step_that_had_nothing_to_run_is_counted_as_skipped(tmp_path):
@@ -35,4 +35,4 @@ def test_a_step_that_failed_fails_the_run(tmp_path):
 
 
 def test_an_unknown_step_is_refused(tmp_path):
-    assert run(tmp_path, "lnit")[0] != 0
+    assert run(tmp_path, "lnit") == (1, "unknown step 'lnit'")

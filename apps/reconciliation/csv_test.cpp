@@ -118,6 +118,7 @@ RC_GTEST_PROP(Csv, RawRowsPutTogetherAreTheText, ())
   CsvReader::Next next;
   while ((next = reader.next()) == CsvReader::Next::row)
     together += reader.raw();
+  RC_ASSERT(text.starts_with(together));
   RC_ASSERT(next == CsvReader::Next::error || together == text);
 }
 }

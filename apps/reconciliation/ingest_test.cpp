@@ -92,14 +92,16 @@ TEST(JsonIngest, RefusesWhatIsNotJson)
         "{\"lei\":\"A\",\"nace\":\"\xed\xa0\x80\"}",
         "{\"lei\":\"A\",\"nace\":\"\n\"}"})
     EXPECT_TRUE(json_refusal(body).starts_with("the body is not JSON")) << body << ": " << json_refusal(body);
-  EXPECT_NE(json_refusal(std::string_view("{\"lei\":\"A\",\0\"nace\":\"1\"}", 23)), "accepted");
+  const auto nul = json_refusal(std::string_view("{\"lei\":\"A\",\0\"nace\":\"1\"}", 23));
+  EXPECT_TRUE(nul.starts_with("the body is not JSON")) << nul;
 }
 
 TEST(JsonIngest, RefusesDeepNestingWithoutDescendingIntoIt)
 {
   const std::string deep = std::string(500'000, '[') + std::string(500'000, ']');
   EXPECT_TRUE(json_refusal(deep).starts_with("the body nests deeper than")) << json_refusal(deep);
-  EXPECT_NE(json_refusal(std::string(1'000'000, '{')), "accepted");
+  const auto open = json_refusal(std::string(1'000'000, '{'));
+  EXPECT_TRUE(open.starts_with("the body is not JSON")) << open;
 }
 
 TEST(JsonIngest, NamesEveryBadRowByNumberColumnAndReason)

@@ -146,10 +146,18 @@ std::string quoted(const std::string& text)
 
 TEST(VirtualQuote, MayHaveSpacesAnyOrderAndOtherFields)
 {
-  EXPECT_TRUE(read_virtual_quote(quote("\"m\"", quoted(host_data), quoted(report_data))));
+  const auto expect_read = [](const std::string& text)
+  {
+    const auto read = read_virtual_quote(text);
+    ASSERT_TRUE(read) << read.error().describe();
+    EXPECT_EQ(read->measurement, "m");
+    EXPECT_EQ(read->host_data, host_data);
+    EXPECT_EQ(read->report_data, crypto::sha256(""));
+  };
+  expect_read(quote("\"m\"", quoted(host_data), quoted(report_data)));
   const auto more = R"({"more":[1,2],"measurement":"m","host_data":)" + quoted(host_data) + R"(,"report_data":)" +
                     quoted(report_data) + "}";
-  EXPECT_TRUE(read_virtual_quote(more));
+  expect_read(more);
 }
 
 TEST(VirtualQuote, WithAnotherFormIsRefused)

@@ -22,7 +22,9 @@ void expect_one_at_a_time(FileSystem& files, const Path& directory)
   EXPECT_TRUE(files.replace(join(directory, "file"), "text")) << "only locking is kept out";
   first->reset();
   EXPECT_TRUE(files.lock_directory(directory)) << "free again";
-  EXPECT_FALSE(files.lock_directory(join(directory, "missing")));
+  const auto missing = files.lock_directory(join(directory, "missing"));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
 }
 }
 

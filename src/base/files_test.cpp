@@ -39,7 +39,15 @@ protected:
       ASSERT_FALSE(opened) << path;
       EXPECT_NE(opened.error().message.find(kind), std::string::npos) << opened.error().message;
     }
-    EXPECT_FALSE(files.read(path)) << path;
+    const auto read = files.read(path);
+    ASSERT_FALSE(read) << path;
+    EXPECT_NE(read.error().message.find(kind), std::string::npos) << read.error().message;
+  }
+  void expect_not_replaced(const Path& path, const std::string& kind)
+  {
+    const auto replaced = files.replace(path, "content");
+    ASSERT_FALSE(replaced) << path;
+    EXPECT_NE(replaced.error().message.find(kind), std::string::npos) << replaced.error().message;
   }
 
   RealFileSystem files;
@@ -87,16 +95,18 @@ TEST_F(RealFiles, LinksInACircleAreAnErrorAndNotFollowedForEver)
 {
   ASSERT_EQ(::symlink("b", at("a").c_str()), 0);
   ASSERT_EQ(::symlink("a", at("b").c_str()), 0);
-  EXPECT_FALSE(files.replace(at("a"), "content"));
+  expect_not_replaced(at("a"), "symbolic links");
+  EXPECT_TRUE(std::filesystem::is_symlink(at("a")) && std::filesystem::is_symlink(at("b")));
 }
 
 TEST_F(RealFiles, OnlyAFileIsReplaced)
 {
   ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
   ASSERT_TRUE(files.make_directory(at("inner")));
-  EXPECT_FALSE(files.replace(at("pipe"), "content"));
-  EXPECT_FALSE(files.replace(at("inner"), "content"));
+  expect_not_replaced(at("pipe"), "it is a pipe");
+  expect_not_replaced(at("inner"), "it is a directory");
   EXPECT_TRUE(std::filesystem::is_fifo(at("pipe")));
+  EXPECT_TRUE(std::filesystem::is_directory(at("inner")));
 }
 
 TEST_F(RealFiles, ADeviceIsWrittenToAndStays)
@@ -117,8 +127,12 @@ TEST_F(RealFiles, AReplacedFileKeepsItsMode)
 TEST_F(RealFiles, ADirectoryIsRefused)
 {
   ASSERT_TRUE(files.make_directory(at("inner")));
-  EXPECT_FALSE(files.open(at("inner"), OpenMode::read));
-  EXPECT_FALSE(files.open(at("inner"), OpenMode::read_write));
+  for (const auto mode : {OpenMode::read, OpenMode::read_write})
+  {
+    const auto opened = files.open(at("inner"), mode);
+    ASSERT_FALSE(opened);
+    EXPECT_NE(opened.error().message.find("directory"), std::string::npos) << opened.error().message;
+  }
   EXPECT_FALSE(files.read(at("inner")));
 }
 
@@ -130,8 +144,10 @@ TEST_F(RealFiles, ASocketIsRefused)
   ASSERT_LT(at("s").size(), sizeof(address.sun_path));
   at("s").copy(address.sun_path, sizeof(address.sun_path) - 1);
   ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-  EXPECT_FALSE(files.open(at("s"), OpenMode::read));
+  const auto opened = files.open(at("s"), OpenMode::read);
   ::close(socket);
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message.find("No such device or address"), std::string::npos) << opened.error().message;
 }
 
 TEST_F(RealFiles, AFileLargerThanTheLimitIsNotRead)

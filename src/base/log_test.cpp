@@ -41,6 +41,10 @@ TEST(Log, TextLinesHoldTheMessageAsItIs)
 
 TEST(Log, RefusesAnUnknownLevel)
 {
-  EXPECT_FALSE(start_log("Loud", LogFormat::text));
+  const auto before = spdlog::get_level();
+  const auto started = start_log("Loud", LogFormat::text);
+  ASSERT_FALSE(started);
+  EXPECT_NE(started.error().message.find("'Loud'"), std::string::npos) << started.error().message;
+  EXPECT_EQ(spdlog::get_level(), before);
 }
 }

@@ -116,7 +116,8 @@ TEST(ReportWriter, MarksCsvCellsThatASpreadsheetWouldRun)
     const auto record = std::string(R"({"lei":")") + cell + R"("})";
     const auto csv = written(ReportFormat::csv, {record});
     EXPECT_TRUE(csv.starts_with("lei\n'") || csv.starts_with("lei\n\"'")) << csv;
-    EXPECT_EQ(written(ReportFormat::csv, {record}, true).find('\'' + std::string(cell)), std::string::npos);
+    const auto raw = written(ReportFormat::csv, {record}, true);
+    EXPECT_FALSE(raw.starts_with("lei\n'") || raw.starts_with("lei\n\"'")) << raw;
   }
 }
 

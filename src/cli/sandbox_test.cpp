@@ -83,8 +83,11 @@ TEST(Workspace, LeavesDirectoriesAloneThatItHasNotMade)
   base::RealFileSystem files;
   ASSERT_TRUE(files.make_directory(directory.path() + "/common"));
   const Workspace workspace(directory.path());
-  EXPECT_FALSE(workspace.create(1, 0, 1));
-  EXPECT_FALSE(files.exists(workspace.node()));
+  const auto made = workspace.create(1, 0, 1);
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().cause.find(directory.path()), std::string::npos) << made.error().cause;
+  EXPECT_EQ(files.list(directory.path()), std::vector<std::string>{"common"});
+  EXPECT_EQ(files.list(directory.path() + "/common"), std::vector<std::string>{});
 }
 
 TEST(ChildProcess, SaysHowTheProgramEndedAndKeepsItsOutput)
@@ -183,8 +186,10 @@ TEST(Sandbox, RefusesWithoutAProgramForTheNode)
   options.node_binary = directory.path() + "/none";
   std::ostringstream out;
   Console console{out, out};
-  EXPECT_FALSE(run_sandbox(options, console));
-  EXPECT_FALSE(base::RealFileSystem().exists(directory.path() + "/common"));
+  const auto outcome = run_sandbox(options, console);
+  ASSERT_FALSE(outcome);
+  EXPECT_NE(outcome.error().cause.find(options.node_binary), std::string::npos) << outcome.error().cause;
+  EXPECT_EQ(base::RealFileSystem().list(directory.path()), std::vector<std::string>{});
 }
 
 TEST(LastLines, AreTheLastOnesAndHarmless)

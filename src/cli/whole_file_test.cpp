@@ -121,8 +121,12 @@ TEST_F(WholeFile, WhatSomebodyHasOpenIsAppendedTo)
 
 TEST_F(WholeFile, ADirectoryIsRefused)
 {
-  EXPECT_FALSE(write_whole(directory.path(), "content", out));
-  EXPECT_FALSE(read_whole(directory.path(), limit));
+  const auto written = write_whole(directory.path(), "content", out);
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().message.find("directory"), std::string::npos) << written.error().message;
+  const auto read = read_whole(directory.path(), limit);
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message.find("directory"), std::string::npos) << read.error().message;
 }
 
 TEST_F(WholeFile, AHyphenIsStandardOutput)

@@ -77,6 +77,7 @@ TEST_F(ThreeVoters, ReplaceWhatALostLeaderCouldNotCommit)
   EXPECT_GT(fresh->engine->term(), 2U);
   propose(*fresh, 1);
   propose(*fresh, 2);
+  ASSERT_EQ(fresh->committed.back().batch, batch(2));
 
   network.heal();
   network.run(30);

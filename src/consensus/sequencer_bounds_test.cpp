@@ -117,7 +117,9 @@ TEST_F(SequencerTest, TheBoundOfAnEntryIsThatOfItsBytesInTheLedger)
   options_.max_entry_bytes = size;
   start();
   EXPECT_TRUE(write("key", "value", outcome));
-  EXPECT_FALSE(write("key", "value1", outcome));
+  const auto larger = write("key", "value1", outcome);
+  ASSERT_FALSE(larger);
+  EXPECT_EQ(larger.error().code, ErrorCode::invalid);
   sequencer_->step();
 }
 
@@ -217,15 +219,21 @@ TEST_F(SequencerTest, ATransactionThatCannotBeEncodedEndsTheViewAndWedgesNothing
 TEST_F(SequencerTest, OneReceiverThatThrowsHarmsNobodyElse)
 {
   start();
+  int thrown = 0;
+  const auto throws = [&](const Result<void>&)
+  {
+    ++thrown;
+    throw std::runtime_error("the caller is gone");
+  };
   const auto transaction = store_->begin_fresh();
   transaction->put("map", "a", "1");
-  ASSERT_TRUE(sequencer_->submit(
-      *transaction, {}, [](const Result<void>&) { throw std::runtime_error("the caller is gone"); }));
+  ASSERT_TRUE(sequencer_->submit(*transaction, {}, throws));
   std::optional<bool> other;
   ASSERT_TRUE(write("b", "1", other));
-  sequencer_->when_committed({2, 1}, [](const Result<void>&) { throw std::runtime_error("this one too"); });
+  sequencer_->when_committed({2, 1}, throws);
   EXPECT_TRUE(sequencer_->step());
   EXPECT_EQ(other, true);
+  EXPECT_EQ(thrown, 2);
 }
 
 TEST_F(SequencerTest, OldSignaturesAreFoundInTheLedger)

@@ -51,7 +51,9 @@ TEST_F(SequencerTest, WhatWasSubmittedBeforeAStopIsCommittedAndTheRestRefused)
   ASSERT_TRUE(write("before", "1", before));
   sequencer_->stop();
   std::optional<bool> after;
-  EXPECT_FALSE(write("after", "1", after));
+  const auto late = write("after", "1", after);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, ErrorCode::unavailable);
   sequencer_->run();
   EXPECT_EQ(before, true);
   EXPECT_FALSE(after);
@@ -123,6 +125,8 @@ TEST_F(SequencerTest, AFailedFirstSignatureLeavesTheThreadAtRest)
   std::atomic<int> looks{0};
   clock_.asked = [&] { ++looks; };
   std::thread sequencing([&] { sequencer_->run(); });
+  while (sequencer_->can_write())
+    std::this_thread::yield();
   std::this_thread::sleep_for(300ms); // a loop that does not rest looks a hundred thousand times
   sequencer_->stop();
   sequencing.join();

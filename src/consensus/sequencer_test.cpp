@@ -168,7 +168,7 @@ TEST_F(SequencerTest, AnswersAboutUncommittedStateWait)
   sequencer_->step();
   EXPECT_TRUE(told);
   bool at_once = false;
-  sequencer_->when_committed({2, 1}, [&](const Result<void>&) { at_once = true; });
+  sequencer_->when_committed({2, 1}, [&](const Result<void>& result) { at_once = result.has_value(); });
   EXPECT_TRUE(at_once);
 }
 
@@ -296,7 +296,10 @@ TEST_F(SequencerTest, OlderDurableStateThanTheLedgerIsRefused)
   auto chunks = ledger::ChunkFiles::open(files_, "ledger", secrets_);
   const auto replayed = replay(**chunks, secrets_, Trust{key_.public_key(), durable_.saved.mark});
   ASSERT_TRUE(replayed);
-  EXPECT_FALSE(log_end(DurableState{}, *replayed));
+  const auto end = log_end(DurableState{}, *replayed);
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().code, ErrorCode::corrupt);
+  EXPECT_NE(end.error().message.find("put back from an older copy"), std::string::npos) << end.error().message;
 }
 
 TEST_F(SequencerTest, ManyThreadsGetTheirAnswersAndReceipts)

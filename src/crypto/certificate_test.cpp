@@ -37,17 +37,24 @@ Native native(const Certificate& certificate)
 }
 
 /// What a careful TLS client does: the whole of RFC 5280 §6.1, as OpenSSL does it in its strict mode.
+/// @param between  shown by the server beside its own
 /// @return empty if the chain is good, otherwise OpenSSL's word
 std::string check_server(
     const Certificate& root, const Certificate& leaf, const std::string& ip, const std::string& host,
-    std::int64_t at = now + 5)
+    std::int64_t at = now + 5, const Certificate* between = nullptr)
 {
   const Owned<X509_STORE, X509_STORE_free> store(X509_STORE_new());
   const auto root_native = native(root);
   const auto leaf_native = native(leaf);
   X509_STORE_add_cert(store.get(), root_native.get());
   const Owned<X509_STORE_CTX, X509_STORE_CTX_free> context(X509_STORE_CTX_new());
-  X509_STORE_CTX_init(context.get(), store.get(), leaf_native.get(), nullptr);
+  const auto between_native = between ? native(*between) : Native();
+  auto* const others = sk_X509_new_null();
+  if (between)
+    sk_X509_push(others, between_native.get());
+  const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> freed(
+      others, [](auto* stack) { sk_X509_free(stack); });
+  X509_STORE_CTX_init(context.get(), store.get(), leaf_native.get(), others);
   auto* const parameters = X509_STORE_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_time(parameters, at);
   X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_SSL_SERVER);
@@ -85,11 +92,14 @@ TEST(Certificate, OfANodeIsAcceptedByAStrictTlsClient)
       EXPECT_EQ(check_server(service.certificate, *node, "127.0.0.1", ""), "");
       EXPECT_EQ(check_server(service.certificate, *node, "2001:db8::1", ""), "");
       EXPECT_EQ(check_server(service.certificate, *node, "", "node.example.com"), "");
-      EXPECT_NE(check_server(service.certificate, *node, "127.0.0.2", ""), "");
-      EXPECT_NE(check_server(service.certificate, *node, "", "other.example.com"), "");
-      EXPECT_NE(check_server(service.certificate, *node, "127.0.0.1", "", now - 1), "");
-      EXPECT_NE(check_server(service.certificate, *node, "127.0.0.1", "", now + 11 * 86'400), "");
-      EXPECT_NE(check_server(Service(service_curve).certificate, *node, "127.0.0.1", ""), "");
+      EXPECT_EQ(check_server(service.certificate, *node, "127.0.0.2", ""), "IP address mismatch");
+      EXPECT_EQ(check_server(service.certificate, *node, "", "other.example.com"), "hostname mismatch");
+      EXPECT_EQ(check_server(service.certificate, *node, "127.0.0.1", "", now - 1), "certificate is not yet valid");
+      EXPECT_EQ(
+          check_server(service.certificate, *node, "127.0.0.1", "", now + 11 * 86'400), "certificate has expired");
+      EXPECT_EQ(
+          check_server(Service(service_curve).certificate, *node, "127.0.0.1", ""),
+          "unable to get local issuer certificate");
     }
 }
 
@@ -133,7 +143,8 @@ TEST(Certificate, OfANodeIssuesNothing)
   const auto node_key = KeyPair::generate(Curve::p256);
   const auto node = issue(node_key.public_key(), node_request(), service.key, service.certificate).value();
   const auto below = issue(KeyPair::generate(Curve::p256).public_key(), node_request(), node_key, node).value();
-  EXPECT_NE(check_server(node, below, "127.0.0.1", ""), "");
+  EXPECT_EQ(check_server(service.certificate, node, "127.0.0.1", ""), "");
+  EXPECT_EQ(check_server(service.certificate, below, "127.0.0.1", "", now + 5, &node), "invalid CA certificate");
 }
 
 TEST(Certificate, SaysWhatWasAskedFor)

@@ -305,8 +305,7 @@ TEST(Client, RefusesOptionsThatCannotBeUsed)
 
 Result<Response> parse(std::string_view bytes, ResponseParser::Options options = {}, bool closed = false)
 {
-  Result<Response> last = fail(ErrorCode::internal, "no piece size tried");
-  for (const std::size_t piece : {std::size_t{1}, bytes.size()})
+  const auto read = [&](std::size_t piece)
   {
     ResponseParser parser(options);
     Result<void> done;
@@ -314,9 +313,21 @@ Result<Response> parse(std::string_view bytes, ResponseParser::Options options =
       done = parser.feed(bytes.substr(at, piece));
     if (done && !parser.done())
       done = closed ? parser.end() : fail(ErrorCode::unavailable, "more is needed");
-    last = done ? Result<Response>(parser.take()) : std::unexpected(done.error());
+    return done ? Result<Response>(parser.take()) : std::unexpected(done.error());
+  };
+  auto whole = read(std::max<std::size_t>(bytes.size(), 1));
+  const auto dripped = read(1);
+  EXPECT_EQ(whole.has_value(), dripped.has_value()) << bytes.substr(0, 200);
+  if (whole && dripped)
+  {
+    EXPECT_EQ(whole->status, dripped->status);
+    EXPECT_EQ(whole->body, dripped->body);
   }
-  return last;
+  if (!whole && !dripped)
+  {
+    EXPECT_EQ(whole.error().code, dripped.error().code) << bytes.substr(0, 200);
+  }
+  return whole;
 }
 
 TEST(ResponseParser, ReadsTheThreeFramings)

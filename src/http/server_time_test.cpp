@@ -7,9 +7,9 @@
 
 #include <poll.h>
 
-#include <atomic>
-#include <future>
+#include <chrono>
 #include <string>
+#include <thread>
 
 // Clients that take their time: every wait for them ends, whatever they send meanwhile.
 
@@ -18,21 +18,7 @@ namespace concordat::http::test
 namespace
 {
 const std::string get = "GET /app/commit HTTP/1.1\r\nhost: x\r\n\r\n";
-constexpr std::uint64_t never = 0;
 constexpr auto drip_pause = std::chrono::milliseconds(10);
-
-/// Only what a test sets ends a connection.
-Limits patient()
-{
-  Limits limits;
-  limits.handshake_timeout_ms = never;
-  limits.idle_timeout_ms = never;
-  limits.request_timeout_ms = never;
-  limits.answer_timeout_ms = never;
-  limits.min_answer_rate = 0;
-  limits.piece_timeout_ms = never;
-  return limits;
-}
 
 bool has_something_to_read(int socket)
 {
@@ -79,10 +65,13 @@ TEST(ServerTime, HandshakeInTimeIsServedLongAfter)
 {
   auto limits = patient();
   limits.handshake_timeout_ms = 200;
-  TestServer server(echo, limits);
+  TestServer server(echo, limits, 1);
   Peer peer(server.address());
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  EXPECT_EQ(peer.ask(get)->status, 200);
+  RawPeer later(server.address());
+  ASSERT_EQ(later.read_to_the_end(), "") << "whoever came later, and says nothing, is ended";
+  const auto answer = peer.ask(get);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
 }
 
 TEST(ServerTime, IdleConnectionIsClosed)
@@ -152,6 +141,31 @@ INSTANTIATE_TEST_SUITE_P(
         Drip{"EmptyLines", "\r\n", "\r\n"}),
     [](const auto& tested) { return tested.param.name; });
 
+TEST(ServerTime, WaitingForTheHandlerIsNeitherIdleNorSlow)
+{
+  auto limits = patient();
+  limits.idle_timeout_ms = 200;
+  limits.request_timeout_ms = 400;
+  Shelf shelf;
+  TestServer server([&](const auto& exchange) { shelf.put(exchange); }, limits, 1);
+  Peer peer(server.address());
+  peer.send(get);
+  const auto held = shelf.wait_for(1);
+  // Who came later, and is waited for, is late before anything is answered.
+  Peer slow(server.address());
+  ASSERT_TRUE(slow.send("GET /"));
+  Peer idle(server.address());
+  EXPECT_TRUE(drip(slow.socket(), [&](int) { return slow.send("y"); }));
+  const auto late = slow.read_answer();
+  ASSERT_TRUE(late);
+  EXPECT_EQ(late->status, 408);
+  EXPECT_TRUE(idle.is_closed());
+  held.front()->respond(Response::text("patience"));
+  const auto answer = peer.read_answer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "patience");
+}
+
 TEST(ServerTime, DrippedTlsRecordIsEnded)
 {
   auto limits = patient();
@@ -198,183 +212,6 @@ TEST(ServerTime, EachRequestHasItsOwnTime)
     ASSERT_TRUE(answer) << i;
     ASSERT_EQ(answer->status, 200) << i;
   }
-}
-
-/// Goes on for ever.
-class Endless final : public BodySource
-{
-public:
-  explicit Endless(std::atomic<int>& alive) : alive_(alive)
-  {
-    ++alive_;
-  }
-  ~Endless() override
-  {
-    --alive_;
-  }
-  Endless(const Endless&) = delete;
-  Endless& operator=(const Endless&) = delete;
-  bool next(std::string& piece) override
-  {
-    piece.assign(64 << 10, 'x');
-    return true;
-  }
-
-private:
-  std::atomic<int>& alive_;
-};
-
-Response endless(std::atomic<int>& alive)
-{
-  auto response = Response::text("");
-  response.stream = std::make_shared<Endless>(alive);
-  return response;
-}
-
-TEST(ServerTime, AnswerAsAWholeHasATime)
-{
-  auto limits = patient();
-  limits.answer_timeout_ms = 300;
-  std::atomic<int> alive{0};
-  TestServer server([&](const auto& exchange) { exchange->respond(endless(alive)); }, limits);
-  Peer peer(server.address());
-  peer.send(get);
-  // However fast they read.
-  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  bool ended = false;
-  while (!ended && std::chrono::steady_clock::now() < patience)
-  {
-    ended = !peer.receive();
-    peer.forget();
-  }
-  EXPECT_TRUE(ended);
-  EXPECT_TRUE(eventually([&] { return alive == 0 && server.metrics().active == 0; }));
-}
-
-TEST(ServerTime, ReaderOfAByteNowAndThenIsEndedAndHoldsNothing)
-{
-  auto limits = patient();
-  limits.min_answer_rate = 100'000;
-  limits.answer_rate_period_ms = 200;
-  std::atomic<int> alive{0};
-  TestServer server([&](const auto& exchange) { exchange->respond(endless(alive)); }, limits);
-  PeerOptions options;
-  options.receive_buffer = 4096;
-  Peer peer(server.address(), options);
-  peer.send(get);
-  char byte = 0;
-  bool ended = false;
-  for (int i = 0; i < 1000 && !ended; ++i)
-  {
-    std::this_thread::sleep_for(drip_pause);
-    (void)::recv(peer.socket(), &byte, 1, MSG_DONTWAIT);
-    ended = alive == 0;
-  }
-  EXPECT_TRUE(ended);
-  EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
-}
-
-TEST(ServerTime, ClientThatReadsNothingIsEnded)
-{
-  auto limits = patient();
-  limits.min_answer_rate = 1000;
-  limits.answer_rate_period_ms = 200;
-  TestServer server(
-      [](const auto& exchange) { exchange->respond(Response::text(std::string(30 << 20, 'x'))); }, limits);
-  PeerOptions options;
-  options.receive_buffer = 4096;
-  Peer peer(server.address(), options);
-  peer.send(get);
-  EXPECT_TRUE(eventually([&] { return server.metrics().active == 0; }));
-}
-
-TEST(ServerTime, ReaderAtTheRateIsServedToTheEnd)
-{
-  auto limits = patient();
-  limits.min_answer_rate = 100'000;
-  limits.answer_rate_period_ms = 200;
-  constexpr std::size_t size = 8 << 20;
-  TestServer server([](const auto& exchange) { exchange->respond(Response::text(std::string(size, 'x'))); }, limits);
-  PeerOptions options;
-  options.receive_buffer = 64 << 10;
-  Peer peer(server.address(), options);
-  peer.send(get);
-  while (peer.buffered().size() < size)
-  {
-    ASSERT_TRUE(peer.receive()) << peer.buffered().size();
-    std::this_thread::sleep_for(std::chrono::milliseconds(3));
-  }
-}
-
-TEST(ServerTime, SourceThatMakesNothingEndsTheAnswerAndNobodyElses)
-{
-  class Standing final : public BodySource
-  {
-  public:
-    explicit Standing(std::shared_future<void> until) : until_(std::move(until)) {}
-    bool next(std::string&) override
-    {
-      until_.wait();
-      return false;
-    }
-
-  private:
-    std::shared_future<void> until_;
-  };
-  auto limits = patient();
-  limits.piece_timeout_ms = 300;
-  std::promise<void> released;
-  const std::shared_future<void> until = released.get_future();
-  TestServer server(
-      [&](const auto& exchange)
-      {
-        if (exchange->request().path == "/app/commit")
-          return exchange->respond(Response::text("other"));
-        auto response = Response::text("");
-        response.stream = std::make_shared<Standing>(until);
-        exchange->respond(response);
-      },
-      limits);
-  Peer waiting(server.address());
-  EXPECT_FALSE(waiting.ask("GET /standing HTTP/1.1\r\nhost: x\r\n\r\n"));
-  Peer other(server.address());
-  EXPECT_EQ(other.ask(get)->body, "other");
-  EXPECT_EQ(server.metrics().streams_broken_off, 1U);
-  EXPECT_EQ(server.metrics().streams, 1U) << "it is held until it comes back";
-  released.set_value();
-  EXPECT_TRUE(eventually([&] { return server.metrics().streams == 0; }));
-}
-
-TEST(ServerTime, SlowSourceIsNotTheClientsFault)
-{
-  class Slow final : public BodySource
-  {
-  public:
-    bool next(std::string& piece) override
-    {
-      std::this_thread::sleep_for(std::chrono::milliseconds(300));
-      piece = "x";
-      return ++at_ < 4;
-    }
-
-  private:
-    int at_ = 0;
-  };
-  auto limits = patient();
-  limits.min_answer_rate = 100'000;
-  limits.answer_rate_period_ms = 50;
-  limits.idle_timeout_ms = 100;
-  limits.request_timeout_ms = 100;
-  TestServer server(
-      [](const auto& exchange)
-      {
-        auto response = Response::text("");
-        response.stream = std::make_shared<Slow>();
-        exchange->respond(response);
-      },
-      limits);
-  Peer peer(server.address());
-  EXPECT_EQ(peer.ask(get)->body, "xxx");
 }
 }
 }

@@ -215,6 +215,15 @@ public:
     return buffer_.empty() && !receive() && buffer_.empty() && !timed_out_;
   }
 
+  /// @return what came until the server ended the connection; nothing if it does not within ten seconds of its last
+  /// byte
+  std::optional<std::string> read_to_the_end()
+  {
+    while (receive())
+      ;
+    return timed_out_ ? std::nullopt : std::optional(std::exchange(buffer_, {}));
+  }
+
   /// The raw bytes that have come and were not read.
   const std::string& buffered() const
   {

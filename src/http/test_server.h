@@ -24,7 +24,7 @@ class TestServer
 public:
   explicit TestServer(
       ExchangeHandler handler, const Limits& limits = {}, unsigned threads = 2,
-      std::function<bool(std::string_view)> is_known = nullptr)
+      std::function<bool(std::string_view)> is_known = nullptr, unsigned stream_threads = 2)
       : identity(make_identity())
   {
     // Writing to a peer that has gone is an error value in the server, but a signal in the test's own client.
@@ -32,6 +32,7 @@ public:
     Server::Options options;
     options.interfaces.push_back({"main", "127.0.0.1:0", limits});
     options.threads = threads;
+    options.stream_threads = stream_threads;
     options.is_known = std::move(is_known);
     auto started = Server::start(options, std::move(handler));
     EXPECT_TRUE(started.has_value()) << (started ? "" : started.error().describe());
@@ -52,6 +53,20 @@ public:
   TestIdentity identity;
   std::unique_ptr<Server> server;
 };
+
+/// Only what a test sets ends a connection.
+inline Limits patient()
+{
+  constexpr std::uint64_t never = 0;
+  Limits limits;
+  limits.handshake_timeout_ms = never;
+  limits.idle_timeout_ms = never;
+  limits.request_timeout_ms = never;
+  limits.answer_timeout_ms = never;
+  limits.min_answer_rate = 0;
+  limits.piece_timeout_ms = never;
+  return limits;
+}
 
 /// Answers with method, path, query and body, each on a line.
 inline void echo(const std::shared_ptr<Exchange>& exchange)

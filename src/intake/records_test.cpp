@@ -169,7 +169,11 @@ TEST(Csv, NamesWithTheirLinesWhatSpreadsheetsDamaged)
     EXPECT_EQ(read(text, options), "Z1=K.1@2") << row;
     options.skip = {};
     options.accept = {kind};
-    EXPECT_TRUE(read(text, options).starts_with("Z1=K.1@2")) << row << ": " << read(text, options);
+    const auto accepted = read(text, options);
+    if (kind == "header") // no record, whatever is said of it
+      EXPECT_EQ(accepted, "Z1=K.1@2") << row;
+    else
+      EXPECT_TRUE(accepted.starts_with("Z1=K.1@2 ") && accepted.ends_with("@3")) << row << ": " << accepted;
     EXPECT_NE(next_step(text).find("--accept " + kind), std::string::npos) << row;
   }
 }
@@ -181,8 +185,9 @@ TEST(Csv, LeavesAloneWhatOnlyLooksLikeDamage)
         "A1,\xe6\x9d\xb1\xe4\xba\xac", "A1,\xf0\x9f\x8f\xa6", "A1,Totalenergies", "A1,A-B", "A1,O'Neil", "A1,AT&T",
         "A1,2024-10-01", "A1,Bank \xe2\x80\x93 Nord", "A1,\xce\xa9 Bank", "A1,1.10", "A1,E+5", "Totality,K.1"})
   {
-    const auto cause = read(std::string("lei,nace\n") + row + "\n");
-    EXPECT_EQ(cause.find("stands in the way"), std::string::npos) << row << ": " << cause;
+    auto record = std::string(row);
+    record[record.find(',')] = '=';
+    EXPECT_EQ(read(std::string("lei,nace\n") + row + "\n"), record + "@2") << row;
   }
 }
 

@@ -73,7 +73,7 @@ public:
       : random_(random),
         removes_(removes),
         prepared_(prepared),
-        store_({prepared ? 0 : std::numeric_limits<std::uint64_t>::max(), far_behind, 3, [this] { others_commit(); }})
+        store_(options(prepared, far_behind))
   {
   }
 
@@ -120,6 +120,17 @@ public:
   }
 
 private:
+  StoreOptions options(bool prepared, std::uint64_t far_behind)
+  {
+    StoreOptions made;
+    made.large = prepared ? 0 : std::numeric_limits<std::uint64_t>::max();
+    made.far_behind = far_behind;
+    made.most_rounds = 3;
+    made.prepared = [this] { others_commit(); };
+    made.turns = false; // others commit within it
+    return made;
+  }
+
   void sign(const std::string& text)
   {
     if (reserved_ == 0)

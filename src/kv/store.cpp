@@ -27,6 +27,30 @@ void finish_or_end(PreparedWrites& prepared, State& head, TxId txid) noexcept
   prepared.finish(head, txid);
 }
 
+/// Holds the turn of large transactions to the end of the scope.
+class SCOPED_CAPABILITY LargeTurn
+{
+public:
+  /// @param waits  called before it is waited for, if somebody else has it; may be null
+  LargeTurn(base::Mutex& turn, const std::function<void()>& waits) ACQUIRE(turn) : turn_(turn)
+  {
+    if (turn_.try_lock())
+      return;
+    if (waits)
+      waits();
+    turn_.lock();
+  }
+  LargeTurn(const LargeTurn&) = delete;
+  LargeTurn& operator=(const LargeTurn&) = delete;
+  ~LargeTurn() RELEASE()
+  {
+    turn_.unlock();
+  }
+
+private:
+  base::Mutex& turn_;
+};
+
 std::unexpected<Error> before_the_reset()
 {
   return fail(ErrorCode::conflict, "the transaction began before the store was set back; run it again");
@@ -101,10 +125,9 @@ Result<TxId> Store::commit(const WriteTransaction& transaction, const std::funct
       return fail(ErrorCode::denied, refusal(tx.runs_by, Access::write, map));
   if (tx.extent() > options_.large)
   {
-    if (options_.prepared)
+    if (!options_.turns)
       return commit_large(transaction, ordered);
-    // One after the other: what two of them make ready at once, each would have to take over from the other again.
-    const base::LockGuard turn(large_turn_);
+    const LargeTurn turn(large_turn_, options_.waits);
     return commit_large(transaction, ordered);
   }
   Order order(*this);

@@ -150,9 +150,13 @@ struct StoreOptions
   std::uint64_t far_behind = 500;
   /// but not more often than this, so that nobody is put off for ever.
   unsigned most_rounds = 8;
-  /// For tests: called each time before what was made ready takes the lock. With it, large ones do not wait for each
-  /// other, so that it may commit more of them.
+  /// For tests: called each time before what was made ready takes the lock.
   std::function<void()> prepared = {};
+  /// For tests: called when a large one has to wait for its turn, before it does.
+  std::function<void()> waits = {};
+  /// Large ones are made ready one after the other: what two of them make ready at once, each would have to take over
+  /// from the other again. Off only for tests whose `prepared` commits more of them.
+  bool turns = true;
   /// Takes what was committed, when what is committed now differs from it by more than `large` keys: to let go of it
   /// elsewhere, because it may be the last to hold many pages, and whoever publishes is waited for. Null: at once.
   std::function<void(Snapshot)> let_go = {};

@@ -40,6 +40,29 @@ inline Pairs all(Cursor& cursor)
   return found;
 }
 
+inline void expect_equal(const State& state, const State& expected)
+{
+  ASSERT_EQ(state.txid(), expected.txid());
+  ASSERT_EQ(state.maps().size(), expected.maps().size());
+  for (const auto& [name, tree, version] : expected.maps())
+  {
+    const auto* const found = state.find(name);
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(found->version, version);
+    found->tree.check();
+    EXPECT_EQ(found->tree.size(), tree.size());
+    auto x = found->tree.lower_bound("");
+    for (auto y = tree.lower_bound(""); y.valid(); y.next(), x.next())
+    {
+      ASSERT_TRUE(x.valid());
+      ASSERT_EQ(x.key(), y.key());
+      ASSERT_EQ(x.version(), y.version());
+      ASSERT_EQ(x.value(), y.value());
+    }
+    ASSERT_FALSE(x.valid());
+  }
+}
+
 template <typename Id> bool refused(const Result<Id>& result)
 {
   return !result && result.error().code == ErrorCode::conflict;

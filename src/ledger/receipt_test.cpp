@@ -138,7 +138,13 @@ TEST_F(ReceiptOfOwnLedger, ASignatureTransactionThatOnlyTheServiceSignedHasNone)
 
 TEST_F(ReceiptOfOwnLedger, ATransactionAfterTheSignatureIsRefused)
 {
-  EXPECT_FALSE(make_receipt(entry(signature), entry(signature - 7), service.secret));
+  const auto before = signature - 6; // the signature of the batch before
+  for (const auto seqno : {before + 1, signature})
+  {
+    const auto receipt = make_receipt(entry(seqno), entry(before), service.secret);
+    ASSERT_FALSE(receipt) << seqno;
+    EXPECT_NE(receipt.error().message.find("its tree ends before"), std::string::npos) << receipt.error().message;
+  }
 }
 
 TEST_F(ReceiptOfOwnLedger, AnotherTransactionWithThatSeqnoIsRefused)
@@ -158,7 +164,9 @@ TEST_F(ReceiptOfOwnLedger, TheWrongSecretIsRefusedInsteadOfDisclosingWrongEviden
 
 TEST_F(ReceiptOfOwnLedger, AnEntryThatIsNoSignatureCannotCoverAnything)
 {
-  EXPECT_FALSE(make_receipt(entry(signature - 2), entry(signature - 1), service.secret));
+  const auto receipt = make_receipt(entry(signature - 2), entry(signature - 1), service.secret);
+  ASSERT_FALSE(receipt);
+  EXPECT_NE(receipt.error().message.find("without a signature"), std::string::npos) << receipt.error().message;
 }
 
 TEST_F(ReceiptOfOwnLedger, ClaimsAreCarriedAndEverySingleFieldIsBound)
@@ -216,7 +224,13 @@ TEST_F(ReceiptOfOwnLedger, AfterARecoveryTheEndorsementsLeadToTheNewService)
   const auto new_key = crypto::KeyPair::generate(crypto::Curve::p384);
   const auto new_service = test_ca(new_key, "CN=recovered service");
   auto receipt = make(signature - 1).value();
-  EXPECT_FALSE(receipt.verify(new_service));
+  const auto expect_refused = [&](const crypto::Certificate& by, const std::string& why)
+  {
+    const auto verified = receipt.verify(by);
+    ASSERT_FALSE(verified) << why;
+    EXPECT_NE(verified.error().message.find(why), std::string::npos) << verified.error().message;
+  };
+  expect_refused(new_service, "does not end at the service certificate given");
 
   // What a recovered service answers: the old service's key, endorsed by the new one.
   receipt.service_endorsements = {test_issue(service.service_key, "CN=service", new_key, new_service, true).pem()};
@@ -227,11 +241,11 @@ TEST_F(ReceiptOfOwnLedger, AfterARecoveryTheEndorsementsLeadToTheNewService)
   EXPECT_EQ(back->service_endorsements, receipt.service_endorsements);
   EXPECT_TRUE(back->verify(new_service));
 
-  EXPECT_FALSE(receipt.verify(service.service_cert)) << "the chain must end at the certificate given";
+  expect_refused(service.service_cert, "does not end at the service certificate given");
   receipt.service_endorsements.push_back(receipt.service_endorsements.front());
-  EXPECT_FALSE(receipt.verify(new_service)) << "an endorsement that did not issue the one before";
+  expect_refused(new_service, "endorsement 1 did not issue the certificate before it");
   receipt.service_endorsements = {"nothing"};
-  EXPECT_FALSE(receipt.verify(new_service));
+  expect_refused(new_service, "endorsement 0 is not a certificate");
 }
 
 TEST_F(ReceiptOfOwnLedger, TheV2FormIsRead)
@@ -244,7 +258,8 @@ TEST_F(ReceiptOfOwnLedger, TheV2FormIsRead)
   ASSERT_TRUE(read(object)) << read(object).error().describe();
   EXPECT_TRUE(read(object)->verify(service.service_cert));
   object["is_signature_transaction"] = true;
-  EXPECT_FALSE(read(object));
+  ASSERT_FALSE(read(object));
+  EXPECT_NE(read(object).error().message.find("'is_signature_transaction'"), std::string::npos);
 }
 
 TEST_F(ReceiptOfOwnLedger, KeysStandInAlphabeticalOrder)

@@ -48,6 +48,7 @@ TEST(LedgerSecrets, ReadersSeeAWholeStateWhileOneIsAdded)
 {
   LedgerSecrets secrets(secret_of('a'));
   std::atomic<bool> stop{false};
+  std::atomic<int> reads{0};
   std::thread reader(
       [&]
       {
@@ -56,10 +57,16 @@ TEST(LedgerSecrets, ReadersSeeAWholeStateWhileOneIsAdded)
           ASSERT_EQ(secrets.at(1).raw().front(), 'a');
           const auto now = secrets.at(1'000'000).raw().front();
           ASSERT_TRUE(now >= 'a' && now <= 'z');
+          ++reads;
         }
       });
-  for (char letter = 'b'; letter <= 'z'; ++letter)
+  for (char letter = 'b'; letter <= 'z' && !HasFailure(); ++letter)
+  {
+    // So that there is somebody who reads meanwhile.
+    for (const int before = reads; reads == before && !HasFailure();)
+      std::this_thread::yield();
     secrets.add(static_cast<Seqno>(letter) * 100, secret_of(letter));
+  }
   stop = true;
   reader.join();
 }

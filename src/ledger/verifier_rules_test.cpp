@@ -159,7 +159,7 @@ TEST_F(VerifierOfOwnLedger, RefusesASignatureByAStrangersKey)
   const TestService stranger;
   service.node_key = stranger.node_key;
   service.node_cert = stranger.node_cert;
-  EXPECT_FALSE(after_signing().ok());
+  EXPECT_TRUE(mentions(after_signing(), "the signing node is unknown"));
 }
 
 TEST_F(VerifierOfOwnLedger, RefusesASignatureWithACertificateOfAnotherService)
@@ -265,6 +265,7 @@ TEST_F(VerifierOfOwnLedger, FindingsAreBounded)
     service.write({{"public:ccf.other", {{"k", "v"}}}});
   const auto report = after_signing();
   EXPECT_FALSE(report.ok());
+  EXPECT_GE(report.findings.size(), 10000U);
   EXPECT_LE(report.findings.size(), 10002U);
 }
 }

@@ -139,9 +139,9 @@ TEST_F(Check, RulesOfRecoveryAreLookedAt)
   configuration.recovery_threshold = 1;
   EXPECT_EQ(check(), "good");
   configuration.members[0].recovery_role = RecoveryRole::non_participant;
-  EXPECT_NE(check(), "good");
+  EXPECT_SAYS(check(), "'command.start.members[0]'");
   configuration.members[0].encryption_public_key_file.reset();
-  EXPECT_NE(check(), "good") << "a threshold without anybody to reach it";
+  EXPECT_SAYS(check(), "recovery_threshold'"); // without anybody to reach it
   configuration.recovery_threshold.reset();
   EXPECT_EQ(check(), "good");
   configuration.members[0].recovery_role = RecoveryRole::owner;

@@ -226,8 +226,17 @@ TEST(Dispatcher, AnExceptionOfAnObserverIsAnAnswerToo)
 {
   FakeNode node;
   auto watched = says("GET", "/watched", "x");
-  watched.observer = [](const Response&) { throw std::runtime_error("no"); };
+  int observed = 0;
+  watched.observer = [&](const Response&)
+  {
+    ++observed;
+    throw std::runtime_error("no");
+  };
   node.serve({watched});
-  EXPECT_EQ(node.send("GET", "/app/watched")->answer->status, 500);
+  const auto watched_one = node.send("GET", "/app/watched");
+  EXPECT_EQ(watched_one->answer->status, 500);
+  EXPECT_EQ(code_of(*watched_one->answer), "InternalError");
+  EXPECT_EQ(watched_one->answers, 1);
+  EXPECT_EQ(observed, 1);
 }
 }

@@ -146,6 +146,8 @@ TEST_F(SealedStateTest, OneFileDoesNotStandForTheOther)
 {
   (void)sealed_identity();
   ASSERT_TRUE(files_.rename("sealed/identity.sealed", "sealed/consensus.sealed"));
-  EXPECT_FALSE(state_.load());
+  const auto loaded = state_.load();
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ErrorCode::corrupt);
 }
 }

@@ -21,7 +21,8 @@ Outgoing::Outgoing(LaneLoop& lane, std::shared_ptr<PeerState> peer, Greeted gree
       wire_(std::move(greeted.wire)),
       lost_(std::move(lost)),
       began_(lane.now()),
-      last_sent_(began_)
+      last_sent_(began_),
+      sent_(wire_->sent())
 {
   wire_->set_records_per_key(lane.options().records_per_key);
   wire_->give_up_after(lane.limits().unacknowledged_limit);

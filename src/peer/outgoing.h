@@ -42,8 +42,8 @@ private:
   std::optional<Cutter> message_; ///< that is being sent
   std::chrono::steady_clock::time_point began_;
   std::chrono::steady_clock::time_point last_sent_;
-  std::uint64_t sent_ = 0; ///< by the wire, up to `last_sent_`
-  bool sending_ = false;   ///< a turn comes by itself
+  std::uint64_t sent_;   ///< by the wire, up to `last_sent_`
+  bool sending_ = false; ///< a turn comes by itself
   bool closed_ = false;
 };
 }

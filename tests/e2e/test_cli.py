@@ -102,7 +102,8 @@ def test_keygen_replaces_nothing_unless_forced(tmp_path):
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "-x", ".hidden", ""])
 def test_keygen_refuses_names_that_are_no_file_names(tmp_path, name):
-    assert run_tool("keygen", "--directory", tmp_path, "--", name).returncode in (FAILED, USAGE)
+    done = run_tool("keygen", "--directory", tmp_path, "--", name)
+    assert done.returncode == USAGE and "name" in done.stderr, done
     assert not list(tmp_path.iterdir())
 
 
@@ -320,6 +321,7 @@ def test_a_submission_lives_through_a_restart_of_the_node(make_node, tmp_path):
     wait_for(lambda: node.member(0).get("/app/report/K000000").status == 200, "a part to be stored")
     node.kill()
     time.sleep(0.2)
+    assert process.poll() is None, "it was done before it could be interrupted"
     node.launch()
     output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == DONE, (output, errors)

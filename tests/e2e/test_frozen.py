@@ -8,6 +8,7 @@ import pytest
 from node import Node, free_port, run_tool
 
 FROZEN = sorted((Path(__file__).parents[1] / "data/frozen").iterdir())
+assert FROZEN, "without any, every test here would be left out"
 
 
 @pytest.fixture(params=FROZEN, ids=lambda path: path.name)

@@ -187,16 +187,15 @@ def test_a_reader_of_a_byte_now_and_then_is_cut_off(impatient):
     with all_closed([client.context.wrap_socket(plain, server_hostname="127.0.0.1")]) as (stream,):
         stream.sendall(b"GET /app/report HTTP/1.1\r\nhost: x\r\n\r\n")
         raw = socket.socket(fileno=os.dup(stream.fileno()))
-        ended = time.monotonic() + 60
-        with contextlib.closing(raw), contextlib.suppress(OSError):
-            while True:
-                assert time.monotonic() < ended, "they still read"
-                if not raw.recv(1):
-                    break
+        end = time.monotonic() + 60
+        with contextlib.closing(raw):
+            # What the kernel holds for them they may read on for a while.
+            while active(impatient) > 1:
+                assert time.monotonic() < end, "they still read"
+                with contextlib.suppress(ConnectionError):
+                    assert raw.recv(1), "it looks like an end"
                 time.sleep(0.05)
                 insist_served(impatient)
-                if active(impatient) <= 1:
-                    break
     assert len(client.report()) >= 60_000, "who reads gets it"
 
 
@@ -293,10 +292,13 @@ def test_no_member_can_keep_the_others_out(make_node):
         "network": {"rpc_interfaces": {"main": {"max_open_sessions_soft": 5, "max_open_sessions_hard": 10}}},
         "concordat": {"http": {"max_known_sessions": 20}}})
     with all_closed([]) as streams:
+        served = 0
         for _ in range(40):
             with contextlib.suppress(OSError):
                 streams.append(node.member(0).connect())
                 streams[-1].sendall(GET)
+                served += streams[-1].recv(65536).startswith(b"HTTP/1.1 200")
+        assert 10 <= served < 20 + 5, "half of the share of members, and what strangers leave"
         for _ in range(5):
             lei = uuid.uuid4().hex
             assert node.member(1).ingest({"lei": lei, "nace": "V"}).status == 200
@@ -340,14 +342,13 @@ def test_garbage_of_all_kinds_is_survived(service, seed):
 
 def test_too_much_of_everything_is_refused_and_survived(service):
     """All but the last, empty lines before a request: those may go on for a while, at no cost to anybody else."""
-    endless = [b"GET /" + b"a" * (4 << 20), b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-header: v\r\n" * 300_000,
-               b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"v" * (4 << 20),
-               b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000000000000000\r\n\r\n" + b"x" * (4 << 20),
-               b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_200_000,
-               b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;" + b"e" * (4 << 20)]
-    for data in endless:
+    endless = [(b"GET /" + b"a" * (4 << 20), 431), (b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-header: v\r\n" * 300_000, 431),
+               (b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"v" * (4 << 20), 431),
+               (b"POST /app/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000000000000000\r\n\r\n" + b"x" * (4 << 20), 413),
+               (CHUNKED + b"1\r\nx\r\n" * 1_200_000, 413), (CHUNKED + b"1;" + b"e" * (4 << 20), 400)]
+    for data, status in endless:
         answers, closed = service.client(timeout=30).raw(data)
-        assert closed and all(400 <= answer.status < 500 for answer in answers), (data[:40], answers)
+        assert closed and [answer.status for answer in answers] == [status], (data[:40], answers)
         insist_served(service)
     with service.client().connect() as stream:
         stream.sendall(b"\r\n" * (2 << 20))
@@ -418,7 +419,7 @@ def test_strangers_above_the_soft_cap_are_told_and_above_the_hard_cap_dropped(ma
                     crowd.append(node.client(timeout=10).connect())
                     answer, _ = asked(crowd[-1])
                     told += answer is not None
-            assert told <= 10
+            assert 1 <= told <= 10
         assert asked(held[0])[0].status == 200, "sessions below the cap go on"
     def served():
         try:
@@ -474,7 +475,7 @@ def test_running_out_of_open_files_is_survived(make_node, raised_limit):
     node = make_node()
     resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (100, raised_limit))
     with all_closed([tcp(node) for _ in range(150)]):
-        time.sleep(0.5)
+        wait_for(lambda: "cannot take connections" in node.log(), "the node to run out of open files")
     resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (raised_limit, raised_limit))
 
     def served():

@@ -352,7 +352,9 @@ def test_a_sealing_key_that_others_may_read_is_refused(filled, mode):
 
 def test_secret_files_are_readable_by_their_owner_only(make_node):
     node = make_node()
-    for path in [node.home / "sealing.key", *(node.home / "sealed").iterdir(), *node.ledger.iterdir()]:
+    sealed, ledger = list((node.home / "sealed").iterdir()), list(node.ledger.iterdir())
+    assert len(sealed) >= 2 and ledger
+    for path in [node.home / "sealing.key", *sealed, *ledger]:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
@@ -371,7 +373,7 @@ def test_an_older_copy_of_the_consensus_state_is_refused(make_node):
 
 def test_a_lost_consensus_state_is_refused(filled):
     (filled.home / "sealed" / "consensus.sealed").unlink()
-    filled.refuses_to_start()
+    assert "older copy" in filled.refuses_to_start()
 
 
 # --- ledger files
@@ -403,7 +405,10 @@ def test_a_bit_flipped_in_an_acknowledged_entry_is_refused(make_node, place, whe
     assert path.name.endswith(".committed") == (where == "in a committed file")
     ledger_file.flip(path, PLACES[place](entry))
     before = {file.name: file.read_bytes() for file in node.ledger.iterdir()}
-    assert "ledger" in node.refuses_to_start()
+    said = node.refuses_to_start()
+    # The entry itself, or the signature over it; or the file that cannot be read on.
+    places = path.name, f"entry {entry.seqno} ", f"entry {entry.seqno + 1} ", f"another entry where {entry.seqno} belongs"
+    assert any(place in said for place in places), said
     assert {file.name: file.read_bytes() for file in node.ledger.iterdir()} == before, "evidence is left as it is"
     assert node.verify_ledger().returncode == 4
     ledger_file.flip(path, PLACES[place](entry))
@@ -413,8 +418,10 @@ def test_a_bit_flipped_in_an_acknowledged_entry_is_refused(make_node, place, whe
 
 @pytest.mark.parametrize("which", [0, 1, -2])
 def test_a_ledger_file_that_is_missing_is_refused(filled, which):
-    filled.ledger_files()[which].unlink()
-    assert "ledger" in filled.refuses_to_start()
+    missing = filled.ledger_files()[which]
+    first = ledger_file.entries(missing)[0].seqno
+    missing.unlink()
+    assert f"transaction {first} is expected" in filled.refuses_to_start()
 
 
 def test_a_lost_ledger_is_refused_and_not_begun_anew(filled):
@@ -425,7 +432,8 @@ def test_a_lost_ledger_is_refused_and_not_begun_anew(filled):
     filled.launch(options=("--accept-loss",), wait=False)
     assert filled.process.wait(PATIENCE) == 1, "no service is left to go on with"
     filled.ledger.rmdir()
-    filled.refuses_to_start()
+    said = filled.refuses_to_start()
+    assert "ledger.directory" in said and "restore its ledger" in said
 
 
 def test_a_ledger_without_its_identity_is_refused(filled):

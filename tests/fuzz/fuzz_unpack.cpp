@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
+#include <string>
 #include <string_view>
 
 using namespace concordat::intake;
@@ -14,20 +16,31 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2)
     return 0;
   const std::string_view packed(reinterpret_cast<const char*>(data + 1), size - 1);
-  const auto run = [&](std::size_t cut)
+  // Nothing if it is refused.
+  const auto run = [&](std::size_t cut) -> std::optional<std::string>
   {
     const auto unpacker = Unpacker::make(packed);
-    std::size_t out = 0;
+    std::string out;
     const auto sink = [&](std::string_view bytes) -> Attempt<void>
     {
-      out += bytes.size();
+      out += bytes;
       return {};
     };
     if (!unpacker)
       return out;
-    if (!unpacker->feed(packed.substr(0, cut), sink) || !unpacker->feed(packed.substr(cut), sink) ||
-        !unpacker->finish())
-      return std::size_t{0};
+    for (const auto part : {packed.substr(0, cut), packed.substr(cut)})
+      if (const auto fed = unpacker->feed(part, sink); !fed)
+      {
+        if (fed.error().cause.empty())
+          std::abort();
+        return std::nullopt;
+      }
+    if (const auto finished = unpacker->finish(); !finished)
+    {
+      if (finished.error().cause.empty())
+        std::abort();
+      return std::nullopt;
+    }
     return out;
   };
   if (run(0) != run(*data % packed.size()))

@@ -60,7 +60,8 @@ def histories(program, first, count):
 def run_fault(program, first, count):
     """@return (seeds that it took, what was said); nothing if it was not caught"""
     code, _, output = simulate(program, first, count)
-    if code == 0:
+    # Said by the simulation, or by a check that ended the process; anything else is no finding.
+    if code == 0 or (code > 0 and "FAILED: " not in output):
         return None
     seed = re.findall(r"seed (\d+)", output)
     said = [line for line in output.replace("\r", "\n").splitlines() if line.strip() and not re.match(r"^(seed|replay)", line)]
