@@ -245,7 +245,7 @@ Result<void> Replica::save_state(const Ready& round)
     if (entry.batch)
       continue;
     // A start looks for them only behind the mark.
-    std::erase_if(durable.opened, [&](const OpenedTerm& opened) { return opened.index <= marked_; });
+    std::erase_if(durable.opened, [marked = marked_](const OpenedTerm& opened) { return opened.index <= marked; });
     durable.opened.push_back({entry.term, entry.index});
   }
   if (round.hard_state)
