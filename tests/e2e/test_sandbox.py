@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -130,12 +131,24 @@ def test_ending_it_leaves_no_processes_and_a_restart_keeps_all_data(sandbox, tmp
     assert (again.workspace / "common/service_cert.pem").read_bytes() == certificate
 
 
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def test_the_node_does_not_outlive_a_sandbox_that_is_killed(sandbox, tmp_path):
     running = sandbox()
     running.client("member0").ingest({"lei": "K", "nace": "kept"})
     running.process.kill()
     running.process.wait()
     wait_for(lambda: not processes_below(tmp_path), "the node to end")
+    # A process that is ending has no name any more before its sockets are closed.
+    wait_for(lambda: is_free(running.port), "its port to be free")
     again = sandbox(port=running.port)
     assert again.client("member0").report()[0]["nace"] == "kept"
 
