@@ -46,7 +46,7 @@ void check_reader(std::string_view text)
     std::abort();
   CsvReader second(again);
   for (const auto& row : rows)
-    if (second.next() != CsvReader::Next::row || !std::equal(row.begin(), row.end(), second.fields().begin()))
+    if (second.next() != CsvReader::Next::row || !std::ranges::equal(row, second.fields()))
       std::abort();
   if (second.next() != CsvReader::Next::end)
     std::abort();
