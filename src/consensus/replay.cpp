@@ -80,10 +80,11 @@ public:
     {
       if (auto good = check_root(signature->second); !good)
         return good;
-      const auto committed = trust_.alone ? 0 : committed_in(writes);
+      // Authenticated, as its entry was opened.
+      const auto committed = trust_.alone ? std::nullopt : ledger::committed_before(writes);
       reading_.writes.emplace_back(entry->txid, std::move(writes));
       tree_.append(entry->leaf());
-      return batch_read(*entry, committed);
+      return batch_read(*entry, committed.value_or(0));
     }
     tree_.append(entry->leaf());
     reading_.writes.emplace_back(entry->txid, std::move(writes));
@@ -202,17 +203,6 @@ private:
     Descriptor descriptor;
     std::string bytes; ///< kept only if it may not be committed
   };
-
-  /// How far was committed when a signature was made: the tree in it begins there. Authenticated, as its entry is.
-  static Seqno committed_in(const kv::WriteSet& writes)
-  {
-    const auto table = writes.find(ledger::tree_table);
-    const auto value = table == writes.end() ? kv::MapWrites::const_iterator{} : table->second.find(ledger::single_key);
-    if (table == writes.end() || value == table->second.end() || !value->second)
-      return 0;
-    const auto tree = ledger::MerkleTree::deserialise(*value->second);
-    return tree ? tree->first_kept() : 0;
-  }
 
   Result<void> batch_read(const ledger::Entry& signature, Seqno committed)
   {

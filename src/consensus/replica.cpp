@@ -180,11 +180,6 @@ std::vector<OpenedTerm> Replica::opened_last() const
   return out;
 }
 
-EngineId Replica::leader() const
-{
-  return engine_ ? engine_->leader() : 0;
-}
-
 View Replica::term() const
 {
   return engine_ ? engine_->term() : durable().term;

@@ -110,7 +110,6 @@ public:
   /// It leads, and all that earlier primaries have put into its log is committed and told: it may go on from there.
   bool may_write() const;
   View term() const;
-  EngineId leader() const; ///< 0 if unknown
   /// Bytes of the batches that are in its log, and not committed yet.
   std::uint64_t bytes_in_flight() const
   {

@@ -208,11 +208,6 @@ Result<void> Sequencer::take_part()
   return {};
 }
 
-Result<void> Sequencer::campaign()
-{
-  return replica_.campaign();
-}
-
 /// Becomes primary once it may, and ceases to be as soon as another node could.
 void Sequencer::follow_roles()
 {
@@ -269,8 +264,6 @@ void Sequencer::keep_mark(bool now)
   }
   if (replica_.durable().mark == committed_mark_)
     return;
-  if (options_.invariants)
-    options_.invariants->marked(committed_mark_.txid);
   next_mark_ = clock_.steady() + options_.mark_interval;
   if (!options_.aside)
     return seal(committed_mark_, committed_index_);
@@ -291,6 +284,8 @@ void Sequencer::keep_mark(bool now)
 
 void Sequencer::seal(const Mark& mark, Index index)
 {
+  if (options_.invariants)
+    options_.invariants->marked(mark.txid);
   if (auto sealed = replica_.seal(mark, index); !sealed)
     spdlog::warn("how far transactions are committed is not sealed for now: {}", sealed.error().describe());
 }
@@ -426,12 +421,7 @@ bool Sequencer::step()
     return false;
   }
   follow_roles();
-  if (!primary_ || replica_.bytes_in_flight() > options_.max_bytes_in_flight)
-  {
-    keep_mark(false);
-    return progressed_;
-  }
-  if (!batcher_.has_work() && !signature_due_)
+  if (!can_propose())
   {
     keep_mark(false);
     return progressed_;
@@ -469,11 +459,7 @@ void Sequencer::run()
     // The last mark is sealed after any other, and before this returns.
     sealing_.wait(true, std::memory_order_acquire);
     if (!broken_ && committed_mark_.txid != TxId{} && replica_.durable().mark != committed_mark_)
-    {
-      if (options_.invariants)
-        options_.invariants->marked(committed_mark_.txid);
       seal(committed_mark_, committed_index_);
-    }
     // Somebody may have got in since the last look; nobody does after this. What others may still commit is told too.
     refuse_all(stopping, give_up());
   }

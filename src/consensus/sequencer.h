@@ -90,8 +90,6 @@ public:
   Result<void> take_part();
   /// A message of another node, with the batches that came beside it. Any thread may call.
   void deliver(std::string message, std::vector<std::shared_ptr<const Batch>> batches);
-  /// Wants to be primary now.
-  Result<void> campaign();
 
   /// Does what there is to do now, at most one batch: ticks, a batch, the mark, repairing after a failure.
   /// @return true if a batch was committed

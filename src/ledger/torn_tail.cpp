@@ -19,11 +19,17 @@ std::optional<Seqno> committed_before(const Entry& entry, const LedgerSecrets& s
   kv::WriteSet writes;
   if (!kv::decode(entry.public_maps, kv::Domain::public_maps, writes))
     return std::nullopt;
+  const auto committed = committed_before(writes);
+  return committed && entry.open(secrets.at(entry.txid.seqno)) ? committed : std::nullopt;
+}
+
+std::optional<Seqno> committed_before(const kv::WriteSet& writes)
+{
   const auto table = writes.find(tree_table);
   if (table == writes.end())
     return std::nullopt;
   const auto value = table->second.find(single_key);
-  if (value == table->second.end() || !value->second || !entry.open(secrets.at(entry.txid.seqno)))
+  if (value == table->second.end() || !value->second)
     return std::nullopt;
   const auto tree = MerkleTree::deserialise(*value->second);
   return tree ? std::optional<Seqno>(tree->first_kept()) : std::nullopt;

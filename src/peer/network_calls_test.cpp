@@ -9,13 +9,6 @@ namespace
 /// What answers where a node should be, and is not that node.
 class CallsTest : public NetworkTest
 {
-protected:
-  TestNodeKeys member()
-  {
-    auto keys = service.node();
-    ledger->add(keys.id());
-    return keys;
-  }
 };
 
 TEST_F(CallsTest, HelloSaysWhatItShould)

@@ -14,13 +14,6 @@ namespace
 /// Members that do not behave, or are slow, and what that costs others.
 class MembersTest : public NetworkTest
 {
-protected:
-  TestNodeKeys member()
-  {
-    auto keys = service.node();
-    ledger->add(keys.id());
-    return keys;
-  }
 };
 
 TEST_F(MembersTest, FramesThatAreNoneEndTheConnection)

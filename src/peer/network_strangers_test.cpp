@@ -34,12 +34,6 @@ protected:
     EXPECT_TRUE(answer.has_value());
     return answer ? answer->refusal : Refusal::none;
   }
-  TestNodeKeys member()
-  {
-    auto keys = service.node();
-    ledger->add(keys.id());
-    return keys;
-  }
 };
 
 TEST_F(StrangersTest, AMemberIsWelcome)

@@ -224,6 +224,13 @@ protected:
   {
     return {service.node(), service.keys(), ledger};
   }
+  /// The keys of a node that may speak.
+  TestNodeKeys member()
+  {
+    auto keys = service.node();
+    ledger->add(keys.id());
+    return keys;
+  }
   /// @return whether all are connected to all
   static bool connect(const std::vector<TestNode*>& nodes)
   {
