@@ -53,7 +53,7 @@ bool is_joiner(Character c)
 
 bool has_other_width(Character c)
 {
-  return c >= 0x2000 && !is_space(c) &&
+  return c >= 0x2000 && !is_space(c) && !is_invisible(c) &&
          (property(c).decomp_type == UTF8PROC_DECOMP_TYPE_WIDE ||
           property(c).decomp_type == UTF8PROC_DECOMP_TYPE_NARROW);
 }
@@ -129,6 +129,11 @@ void append(std::string& out, Character c)
 
 void append_usual_width(std::string& out, Character c)
 {
+  // Compatible with a macron is a space with a combining one, and that space would be white space of the text.
+  constexpr Character wide_macron = 0xffe3;
+  constexpr Character macron = 0xaf;
+  if (c == wide_macron)
+    return append(out, macron);
   std::string one;
   append(one, c);
   out += map_text(one, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT);

@@ -265,7 +265,7 @@ TEST(ServerStream, SourceIsLetGoOfOffTheThreadsThatServe)
       std::promise<std::thread::id> end;
     };
 
-    explicit Kept(Seen& seen) : seen_(seen) {}
+    Kept(Seen& seen, std::size_t first) : seen_(seen), first_(first) {}
     ~Kept() override
     {
       seen_.end.set_value(std::this_thread::get_id());
@@ -278,26 +278,28 @@ TEST(ServerStream, SourceIsLetGoOfOffTheThreadsThatServe)
         return false;
       if (++seen_.pieces == 1)
         seen_.made.set_value(std::this_thread::get_id());
-      // The kernel does not take the first one: it is being sent for as long as nobody reads.
-      piece.assign(seen_.pieces == 1 ? std::size_t{32} << 20 : 1, 'x');
+      piece.assign(seen_.pieces == 1 ? first_ : 1, 'x');
       return true;
     }
 
   private:
     Seen& seen_;
+    std::size_t first_; ///< bytes
   };
   for (const bool whole : {true, false})
   {
+    // The kernel does not take the larger one: it is being sent for as long as nobody reads.
+    const std::size_t first = whole ? 1 << 20 : 32 << 20;
     Kept::Seen seen;
     Source::Counts counts;
     TestServer server(
         [&](const auto& exchange)
         {
           exchange->respond(
-              exchange->request().path == "/" ? streamed(std::make_shared<Kept>(seen))
+              exchange->request().path == "/" ? streamed(std::make_shared<Kept>(seen, first))
                                               : streamed(std::make_shared<Source>(counts, 1, 1)));
         },
-        {}, 1, nullptr, 1);
+        patient(), 1, nullptr, 1);
     {
       PeerOptions options;
       options.receive_buffer = whole ? 0 : 8192;
