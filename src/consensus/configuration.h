@@ -12,6 +12,8 @@ namespace concordat::consensus
 /// Identifies a node to the raft engine; from 1 to 2^63 − 1, never reused.
 using EngineId = std::uint64_t;
 
+using Index = std::uint64_t; ///< position in the raft log, the first is 1; not a seqno
+
 /// What a node is in the agreement. A learner gets the log and has no vote.
 enum class Role : std::uint8_t
 {
@@ -70,5 +72,16 @@ struct Configuration
   Result<Configuration> after(const ConfigurationChange& change) const;
   /// For logs: "voters 1 2 3, learners 4".
   std::string describe() const;
+};
+
+/// What a leader knows of another node of the configuration.
+struct PeerProgress
+{
+  EngineId id = 0;
+  Index matched = 0;     ///< up to where its log is known to be this one, durably
+  bool active = false;   ///< it answered in this term, at most an election time-out (`election_ticks`) ago
+  bool stranded = false; ///< it lacks entries that the log no longer has
+
+  bool operator==(const PeerProgress&) const = default;
 };
 }

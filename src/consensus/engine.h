@@ -82,17 +82,6 @@ struct ReadIndex
   bool operator==(const ReadIndex&) const = default;
 };
 
-/// What a leader knows of another node of the configuration.
-struct PeerProgress
-{
-  EngineId id = 0;
-  Index matched = 0;     ///< up to where its log is known to be this one, durably
-  bool active = false;   ///< it answered in this term, at most an election time-out (`election_ticks`) ago
-  bool stranded = false; ///< it lacks entries that the log no longer has
-
-  bool operator==(const PeerProgress&) const = default;
-};
-
 /// One round of work that the engine hands out.
 struct Ready
 {

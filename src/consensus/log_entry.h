@@ -11,8 +11,6 @@
 
 namespace concordat::consensus
 {
-using Index = std::uint64_t; ///< position in the raft log, the first is 1; not a seqno
-
 /// What an engine entry says of a signed batch: the bytes themselves lie in the ledger.
 struct Descriptor
 {

@@ -2,6 +2,7 @@
 
 #include "concordat/error.h"
 #include "concordat/transaction.h"
+#include "consensus/configuration.h"
 #include "consensus/view_history.h"
 #include "kv/store.h"
 
@@ -9,9 +10,21 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace concordat::consensus
 {
+/// Who agrees with whom, as far as this node knows.
+struct Agreement
+{
+  View view = 0;
+  EngineId self = 1;
+  EngineId leader = 0;  ///< 0: nobody that this node knows of
+  bool primary = false; ///< this node takes writes
+  Configuration configuration;
+  std::vector<PeerProgress> progress; ///< of the others, if this node leads
+};
+
 /// The order of transactions as those see it who answer requests: they put transactions into it, and ask and wait for
 /// what became of them.
 ///
@@ -45,6 +58,7 @@ public:
   /// The view in which this node writes, or wrote last.
   virtual View view() const = 0;
   virtual bool can_write() const = 0;
+  virtual Agreement agreement() const = 0;
   /// Transactions that wait for agreement.
   virtual std::uint64_t waiting() const = 0;
   /// The newest signature transaction that is committed; 0.0 before the first.

@@ -185,6 +185,19 @@ View Replica::term() const
   return engine_ ? engine_->term() : durable().term;
 }
 
+Agreement Replica::agreement() const
+{
+  Agreement out;
+  out.view = term();
+  out.self = options_.id;
+  if (!engine_)
+    return out;
+  out.leader = engine_->leader();
+  out.configuration = engine_->configuration();
+  out.progress = engine_->progress();
+  return out;
+}
+
 std::shared_ptr<const Batch> Replica::batch(const Descriptor& descriptor) const
 {
   for (const auto& held : held_)

@@ -7,6 +7,7 @@
 #include "consensus/engine.h"
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
+#include "consensus/ordering.h"
 #include "consensus/raft_log.h"
 #include "consensus/replay.h"
 
@@ -110,6 +111,12 @@ public:
   /// It leads, and all that earlier primaries have put into its log is committed and told: it may go on from there.
   bool may_write() const;
   View term() const;
+  EngineId leader() const
+  {
+    return engine_ ? engine_->leader() : 0;
+  }
+  /// Who leads (0: nobody is known to), who takes part, and how far they are if this node leads.
+  Agreement agreement() const;
   /// Bytes of the batches that are in its log, and not committed yet.
   std::uint64_t bytes_in_flight() const
   {

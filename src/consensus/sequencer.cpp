@@ -216,6 +216,32 @@ void Sequencer::follow_roles()
     open_view();
   if (!primary_)
     tracker_.follows(replica_.term());
+  tell_agreement();
+}
+
+/// At once when another leads; how far the others are changes with every message, and is told once a tick.
+void Sequencer::tell_agreement()
+{
+  const auto now = clock_.steady();
+  const auto is_told = [&]
+  {
+    const base::LockGuard lock(agreement_mutex_);
+    return agreement_.view == replica_.term() && agreement_.leader == replica_.leader() &&
+           agreement_.primary == primary_;
+  };
+  if (now < next_agreement_ && is_told())
+    return;
+  next_agreement_ = now + options_.tick;
+  auto agreement = replica_.agreement();
+  agreement.primary = primary_;
+  const base::LockGuard lock(agreement_mutex_);
+  agreement_ = std::move(agreement);
+}
+
+Agreement Sequencer::agreement() const
+{
+  const base::LockGuard lock(agreement_mutex_);
+  return agreement_;
 }
 
 /// Before anything of another primary is looked at: what this one had in the making is not in its way.
@@ -324,6 +350,8 @@ void Sequencer::break_down(const Error& error, const std::vector<std::shared_ptr
   next_repair_ = clock_.steady() + options_.repair_interval;
   primary_ = false;
   auto all = give_up();
+  next_agreement_ = {};
+  tell_agreement();
   all.insert(all.end(), lost.begin(), lost.end());
   refuse_all(refused_while_broken(error), std::move(all));
 }
@@ -348,6 +376,7 @@ Result<void> Sequencer::open_term()
   }
   open_view();
   broken_ = false;
+  tell_agreement();
   return {};
 }
 

@@ -109,6 +109,7 @@ public:
 
   View view() const override;
   bool can_write() const override;
+  Agreement agreement() const override EXCLUDES(agreement_mutex_);
   std::uint64_t waiting() const override;
   TxId committed() const override;
   ViewHistory views() const override;
@@ -138,6 +139,7 @@ private:
   Result<std::shared_ptr<const Batch>> batch_of(const Descriptor& descriptor) const;
   Result<void> receive_all();
   void follow_roles();
+  void tell_agreement() EXCLUDES(agreement_mutex_);
   void open_view();
   void record_place();
   void cede();
@@ -177,6 +179,11 @@ private:
   Index committed_index_ = 0;
   std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;
+
+  std::chrono::steady_clock::time_point next_agreement_;
+
+  mutable base::Mutex agreement_mutex_;
+  Agreement agreement_ GUARDED_BY(agreement_mutex_);
 
   mutable base::Mutex inbox_mutex_;
   std::deque<Incoming> inbox_ GUARDED_BY(inbox_mutex_);

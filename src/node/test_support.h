@@ -85,6 +85,10 @@ public:
   {
     return in_view;
   }
+  consensus::Agreement agreement() const override
+  {
+    return agreed;
+  }
   bool can_write() const override
   {
     return writes;
@@ -135,6 +139,8 @@ public:
   std::function<void()> before_submit;
   View in_view = 2;
   bool writes = true;
+  consensus::Agreement agreed{
+      .view = 2, .self = 1, .leader = 1, .primary = true, .configuration = {.voters = {1}}, .progress = {}};
   consensus::ViewHistory history;
   consensus::TxStatus known = consensus::TxStatus::unknown;
   std::uint64_t waits = 0;
