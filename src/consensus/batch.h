@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,8 @@ struct Batch
   std::uint64_t bytes = 0; ///< of the entries of `transactions`
   TxId signature_txid;
   kv::Snapshot below; ///< the state below the signature
+  /// Of who takes part, which its first transaction records.
+  std::optional<ConfigurationChange> change;
 
   // Once it is closed:
   kv::Snapshot state; ///< the state with the signature

@@ -91,18 +91,23 @@ Result<void> Batcher::admit(std::uint64_t bytes)
 
 Result<TxId> Batcher::submit(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done)
 {
-  return take(transaction, named, std::move(done), false);
+  return take(transaction, named, std::move(done), {});
 }
 
 Result<TxId> Batcher::submit_first(const kv::WriteTransaction& transaction)
 {
-  return take(transaction, {}, {}, true);
+  return take(transaction, {}, {}, {.is_first = true});
+}
+
+Result<TxId> Batcher::submit_change(const kv::WriteTransaction& transaction, const ConfigurationChange& change)
+{
+  return take(transaction, {}, {}, {.change = &change});
 }
 
 Result<TxId>
-Batcher::take(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, bool is_first)
+Batcher::take(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, Own own)
 {
-  if (!is_first)
+  if (!own.is_first)
   {
     const base::LockGuard lock(mutex_);
     if (refused_)
@@ -115,7 +120,7 @@ Batcher::take(const kv::WriteTransaction& transaction, const Ordering::Named& na
     return std::unexpected(admitted.error());
   Admission admission(*this, size);
   const auto waiting = std::make_shared<Waiting>(size, std::move(done));
-  const auto txid = order(transaction, named, waiting, is_first);
+  const auto txid = order(transaction, named, waiting, own);
   if (!txid)
     return txid;
   admission.keep();
@@ -138,21 +143,22 @@ Batcher::take(const kv::WriteTransaction& transaction, const Ordering::Named& na
 
 Result<TxId> Batcher::order(
     const kv::WriteTransaction& transaction, const Ordering::Named& named, const std::shared_ptr<Waiting>& waiting,
-    bool is_first)
+    Own own)
 {
   return store_.commit(
       transaction,
       [&](kv::Store::Order& order) -> Result<void>
       {
         const base::LockGuard lock(mutex_);
-        if (refused_ && !is_first)
+        if (refused_ && !own.is_first)
           return std::unexpected(*refused_);
-        if (ends_before(waiting->size()))
+        if (ends_before(waiting->size()) || (own.change && !open_->transactions.empty()))
         {
           auto [signature, below] = order.reserve();
           end_open_batch(signature, std::move(below));
         }
         // First what may run out of memory: the place is taken only if nothing throws.
+        auto change = own.change ? std::optional(*own.change) : std::nullopt;
         open_->transactions.push_back(waiting);
         waiting->txid = order.next();
         try
@@ -166,6 +172,8 @@ Result<TxId> Batcher::order(
           throw;
         }
         open_->bytes += waiting->size();
+        if (change)
+          open_->change = std::move(change);
         if (invariants_)
           invariants_->issued(waiting->txid);
         return {};

@@ -51,6 +51,8 @@ public:
   Result<TxId> submit(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done);
   /// The first transaction of a view that is opened, which this node writes itself.
   Result<TxId> submit_first(const kv::WriteTransaction& transaction);
+  /// A transaction that changes who takes part, and says so: it begins a batch.
+  Result<TxId> submit_change(const kv::WriteTransaction& transaction, const ConfigurationChange& change);
   std::uint64_t waiting() const;
 
   /// Under the store's lock: a view begins after the committed signature `after`. Nothing is taken yet but by
@@ -96,11 +98,18 @@ private:
   class Admission;
 
   Result<void> admit(std::uint64_t bytes);
+  /// What is special about a transaction of this node's own.
+  struct Own
+  {
+    bool is_first = false;
+    const ConfigurationChange* change = nullptr;
+  };
+
   Result<TxId>
-  take(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, bool is_first);
+  take(const kv::WriteTransaction& transaction, const Ordering::Named& named, Ordering::Done done, Own own);
   Result<TxId> order(
       const kv::WriteTransaction& transaction, const Ordering::Named& named, const std::shared_ptr<Waiting>& waiting,
-      bool is_first);
+      Own own);
   bool ends_before(std::uint64_t bytes) const REQUIRES(mutex_);
   void end_open_batch(TxId signature, kv::Snapshot below) REQUIRES(mutex_);
   std::shared_ptr<Batch> take();

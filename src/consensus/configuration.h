@@ -64,6 +64,11 @@ struct Configuration
   }
   /// Outgoing voters are voters too.
   Role role(EngineId id) const;
+  /// Nobody else takes part.
+  bool is_alone(EngineId id) const
+  {
+    return voters == std::vector{id} && learners.empty() && !joint();
+  }
   /// Error::invalid unless lists are sorted and within bounds, ids can be, at least one node votes, no voter is a
   /// learner, and next learners are outgoing voters and no others.
   Result<void> validate() const;

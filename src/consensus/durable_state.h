@@ -27,6 +27,8 @@ struct DurableState
   std::vector<OpenedTerm> opened;
   /// Nothing leaves because of it, so it may lag: saved at the end of a chunk, at a clean stop, and now and then.
   Mark mark;
+  /// Others take part, or did: what this node has stored may not be committed. Set before any of them can be counted.
+  bool several = false;
 
   bool operator==(const DurableState&) const = default;
   /// The term that was opened last; 0.0 if none was.

@@ -46,6 +46,30 @@ bool read_opened(const boost::json::object& object, std::vector<OpenedTerm>& int
   }
   return true;
 }
+
+/// @return false for what is no change
+bool read_change(const boost::json::object& object, std::optional<ConfigurationChange>& into)
+{
+  const auto* const list = object.if_contains("change");
+  if (!list)
+    return true;
+  if (!list->is_array() || list->get_array().size() > ConfigurationChange::max_members)
+    return false;
+  into.emplace();
+  for (const auto& one : list->get_array())
+  {
+    if (!one.is_array() || one.get_array().size() != 2)
+      return false;
+    boost::system::error_code no_id;
+    boost::system::error_code no_role;
+    const auto id = one.get_array()[0].to_number<EngineId>(no_id);
+    const auto role = one.get_array()[1].to_number<std::uint8_t>(no_role);
+    if (no_id || no_role || role > static_cast<std::uint8_t>(Role::voter))
+      return false;
+    into->members.push_back({id, static_cast<Role>(role)});
+  }
+  return into->validate().has_value();
+}
 }
 
 std::string LogRecord::to_json() const
@@ -53,13 +77,20 @@ std::string LogRecord::to_json() const
   boost::json::array terms;
   for (const auto& [term, at] : opened)
     terms.push_back(boost::json::array{term, at});
-  return boost::json::serialize(boost::json::object{
+  boost::json::object object{
       {"index", index},
       {"learners", ids(configuration.learners)},
       {"learners_next", ids(configuration.learners_next)},
       {"opened", std::move(terms)},
       {"voters", ids(configuration.voters)},
-      {"voters_outgoing", ids(configuration.voters_outgoing)}});
+      {"voters_outgoing", ids(configuration.voters_outgoing)}};
+  if (change)
+  {
+    auto& members = object["change"].emplace_array();
+    for (const auto& [id, role] : change->members)
+      members.push_back(boost::json::array{id, static_cast<unsigned>(role)});
+  }
+  return boost::json::serialize(object);
 }
 
 Result<LogRecord> LogRecord::from_json(std::string_view json)
@@ -74,7 +105,7 @@ Result<LogRecord> LogRecord::from_json(std::string_view json)
   const auto* const index = object.if_contains("index");
   if (index)
     record.index = index->to_number<Index>(failed);
-  if (!index || failed || record.index == 0)
+  if (!index || failed || !read_change(object, record.change) || (record.index == 0) != record.change.has_value())
     return wrong();
   if (!read_opened(object, record.opened))
     return wrong();

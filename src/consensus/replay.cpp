@@ -16,7 +16,7 @@ namespace concordat::consensus
 namespace
 {
 /// Whose descriptors a start has at hand, for nodes that lag.
-constexpr std::size_t kept_batches = 1'000;
+constexpr std::size_t kept_batches = 65'536;
 
 /// Applies entries batch by batch: a batch takes effect when its signature states the root of the tree below it.
 class Replayer
@@ -219,6 +219,9 @@ private:
         return std::unexpected(record.error());
       reading_.record = std::move(*record);
     }
+    count(signature.txid.view);
+    if (reading_.record && reading_.record->index == 0)
+      return fail(ErrorCode::corrupt, "the ledger does not say where a change of who takes part stands in the log");
     newest_txid_ = signature.txid;
     newest_ = reading_.writes.back().second;
     reading_.descriptor = {reading_.writes.front().first.seqno, seqno, reading_.bytes.size(), signature.leaf()};
@@ -232,6 +235,20 @@ private:
       read_.pop_front();
     }
     return {};
+  }
+
+  /// Batches of a view follow each other in the log, from the first one on, which says where it stands.
+  void count(View view)
+  {
+    if (reading_.record && reading_.record->index != 0)
+      index_ = reading_.record->index;
+    else if (view != index_view_ || index_ == 0)
+      index_ = 0;
+    else
+      ++index_;
+    index_view_ = view;
+    if (reading_.record)
+      reading_.record->index = index_;
   }
 
   void take_effect(Read& batch)
@@ -282,6 +299,8 @@ private:
   Read reading_;          ///< the batch that entries are read of
   std::deque<Read> read_; ///< batches that are not known to be committed
   Seqno proven_ = 0;      ///< what is
+  Index index_ = 0;       ///< of the batch read last; 0 if it is not known
+  View index_view_ = 0;   ///< its view
   std::deque<std::pair<View, Seqno>> starts_;
   View last_view_ = 0;
 };
@@ -373,6 +392,7 @@ RestoredLog committed_log(const Replayed& replayed)
   RestoredLog log;
   if (!replayed.record)
     return log;
+  log.configuration = replayed.record->configuration;
   log.applied = replayed.record->index + replayed.batches_since_record;
   Index index = replayed.recent.front().record ? 0 : log.applied - replayed.recent.size() + 1;
   const auto has_record = [](const CommittedBatch& batch) { return batch.record.has_value(); };
@@ -395,7 +415,7 @@ RestoredLog committed_log(const Replayed& replayed)
         log.entries.push_back({index, known->term, {}, {}});
     }
     if (begun)
-      log.entries.push_back({at, view, descriptor, {}});
+      log.entries.push_back({at, view, descriptor, record ? record->change : std::nullopt});
     else
     {
       log.entries.clear();
@@ -435,7 +455,7 @@ Result<RestoredLog> restore_log(const DurableState& durable, const Replayed& rep
     if (index != next || view != term || (opened != durable.opened.end() && opened->index <= index))
       break;
     log.batches[next] = batch;
-    log.entries.push_back({next++, view, batch->descriptor, {}});
+    log.entries.push_back({next++, view, batch->descriptor, record ? record->change : std::nullopt});
   }
   open_terms(any, any);
   return log;

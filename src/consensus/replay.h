@@ -85,6 +85,7 @@ struct RestoredLog
   Index applied = 0; ///< what is committed ends here
   std::vector<LogEntry> entries;
   std::map<Index, std::shared_ptr<const Batch>> batches; ///< of those behind `applied`
+  Configuration configuration = {.voters = {1}};         ///< at `applied`
 };
 
 /// Puts together the log of consensus from the ledger and the terms that were opened. Where a term was opened in the

@@ -1,6 +1,7 @@
 #include "consensus/replica.h"
 
 #include "base/check.h"
+#include "base/log.h"
 
 #include <algorithm>
 #include <utility>
@@ -19,6 +20,7 @@ Replica::Replica(
       events_(std::move(events)),
       invariants_(invariants),
       log_(log.base, log.base_term),
+      configuration_(std::move(log.configuration)),
       applied_(log.applied),
       applied_seqno_(last_seqno),
       in_flight_(std::move(log.batches))
@@ -33,7 +35,7 @@ Result<void> Replica::start()
   CHECK(!engine_, "an engine is ended before another one begins");
   EngineOptions options;
   options.id = options_.id;
-  options.configuration.voters = options_.voters;
+  options.configuration = configuration_;
   options.election_ticks = options_.election_ticks;
   options.heartbeat_ticks = options_.heartbeat_ticks;
   options.seed = options_.seed;
@@ -58,9 +60,10 @@ Result<void> Replica::campaign()
 Result<void> Replica::propose(std::shared_ptr<const Batch> batch)
 {
   const auto descriptor = batch->descriptor;
+  const auto change = batch->change;
   // Held from here on, so that `abandon` gives it back whatever happens.
   held_.push_back(std::move(batch));
-  if (auto proposed = engine_->propose(descriptor); !proposed)
+  if (auto proposed = change ? engine_->propose_change(descriptor, *change) : engine_->propose(descriptor); !proposed)
     return std::unexpected(proposed.error());
   return drain();
 }
@@ -148,7 +151,7 @@ std::vector<std::shared_ptr<const Batch>> Replica::abandon()
   lose_reads();
   // The log goes on from what is committed, as the ledger does after it is opened anew. A node that is not alone may
   // have told others that it stores more: it needs what is in the ledger, and gets it by starting again.
-  if (options_.voters.size() == 1)
+  if (configuration_.is_alone(options_.id))
     log_.reset(applied_, *log_.term(applied_));
   return lost;
 }
@@ -165,6 +168,45 @@ bool Replica::may_write() const
   const auto known = durable();
   const auto opened = known.last_opened();
   return opened.term == engine_->term() && applied_ >= opened.index;
+}
+
+bool Replica::may_propose() const
+{
+  return leads() && engine_->handing_over_to() == 0;
+}
+
+bool Replica::may_change() const
+{
+  return may_propose() && may_write() && !engine_->change_pending();
+}
+
+bool Replica::hand_over()
+{
+  if (!may_propose())
+    return false;
+  const auto& voters = configuration_.voters;
+  EngineId best = 0;
+  Index most = 0;
+  for (const auto& peer : engine_->progress())
+    if (peer.active && peer.matched >= most && std::ranges::binary_search(voters, peer.id))
+    {
+      best = peer.id;
+      most = peer.matched;
+    }
+  return best != 0 && engine_->transfer_leadership(best) && drain();
+}
+
+Result<void> Replica::join_others()
+{
+  const base::LockGuard lock(durable_mutex_);
+  if (durable_.several)
+    return {};
+  auto durable = durable_;
+  durable.several = true;
+  if (auto saved = file_.save(durable); !saved)
+    return fail("cannot store that other nodes take part", saved.error());
+  durable_ = durable;
+  return {};
 }
 
 std::vector<OpenedTerm> Replica::opened_last() const
@@ -336,7 +378,12 @@ void Replica::apply(const std::vector<LogEntry>& committed)
     if (!entry.batch)
       continue;
     if (entry.change)
-      CHECK(engine_->apply_change(entry), "a majority agrees on changes that can be made");
+    {
+      auto after = engine_->apply_change(entry);
+      CHECK(after, "a majority agrees on changes that can be made");
+      configuration_ = std::move(*after);
+      spdlog::info("who agrees has changed: {}", configuration_.describe());
+    }
     auto found = in_flight_.extract(entry.index);
     CHECK(!found.empty() && found.mapped()->descriptor == *entry.batch, "what is committed was stored");
     applied_seqno_ = entry.batch->last;

@@ -35,12 +35,11 @@ public:
 struct ReplicaOptions
 {
   EngineId id = 1;
-  std::vector<EngineId> voters = {1};
   unsigned election_ticks = 10;
   unsigned heartbeat_ticks = 1;
   std::chrono::milliseconds tick{100};
-  std::uint64_t seed = 0;     ///< of the election time-outs; 0 takes them from the operating system
-  Index kept_entries = 1'000; ///< descriptors of committed batches that stay in memory, for who lags a little
+  std::uint64_t seed = 0;      ///< of the election time-outs; 0 takes them from the operating system
+  Index kept_entries = 65'536; ///< descriptors of committed batches that stay in memory, for who lags a little
 };
 
 /// One node's part in the agreement: drives the engine by events, keeps its log, and holds the batches that are in
@@ -74,7 +73,8 @@ public:
   Result<void> start();
   /// Wants to lead now, without waiting for the time-out. Alone, it leads when this returns.
   Result<void> campaign();
-  /// Puts a batch that follows the last one into the log; several may be in flight. @pre leads()
+  /// Puts a batch that follows the last one into the log; several may be in flight.
+  /// @pre may_propose(); for one that changes who takes part, may_change() too
   Result<void> propose(std::shared_ptr<const Batch> batch);
   /// A message of another node, with the batches that it names and this node lacks.
   /// Error::not_found when one is missing. After this and Error::invalid or ::corrupt for the message itself, nothing
@@ -110,6 +110,20 @@ public:
   bool leads() const;
   /// It leads, and all that earlier primaries have put into its log is committed and told: it may go on from there.
   bool may_write() const;
+  /// It leads, and is not handing over.
+  bool may_propose() const;
+  /// All earlier changes of who takes part are applied.
+  bool may_change() const;
+  /// Has another node take over as soon as it has all of the log: the one that has most of it.
+  /// @return false if there is none, or this node does not lead
+  bool hand_over();
+  /// After what is applied.
+  const Configuration& configuration() const
+  {
+    return configuration_;
+  }
+  /// Seals that this node is one of several from now on. @return an error of the disk
+  Result<void> join_others() EXCLUDES(durable_mutex_);
   View term() const;
   EngineId leader() const
   {
@@ -157,6 +171,7 @@ private:
   Invariants* const invariants_;
 
   RaftLog log_;
+  Configuration configuration_;
   Index applied_; ///< committed, and told to Events
   Seqno applied_seqno_;
   std::unique_ptr<Engine> engine_;

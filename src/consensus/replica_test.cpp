@@ -45,10 +45,11 @@ struct Node : DurableStateFile, Outbox
     invariants.started({}, 0);
     ReplicaOptions options;
     options.id = id;
-    options.voters = std::move(voters);
     options.seed = id;
+    RestoredLog log;
+    log.configuration.voters = std::move(voters);
     replica.emplace(
-        options, clock, *this, saved, *ledger, this, RestoredLog{}, 0,
+        options, clock, *this, saved, *ledger, this, std::move(log), 0,
         Replica::Events{
             .committed = [this](const std::shared_ptr<const Batch>& batch)
             { committed.push_back(batch->signature_txid); },

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "consensus/membership.h"
 #include "consensus/received.h"
 #include "ledger/entry.h"
 
@@ -32,7 +33,6 @@ ReplicaOptions replica_options(const SequencerOptions& options)
 {
   ReplicaOptions out;
   out.id = options.engine_id;
-  out.voters = options.voters;
   out.tick = options.tick;
   out.election_ticks = options.election_ticks;
   out.seed = options.seed;
@@ -200,12 +200,13 @@ Result<void> Sequencer::receive_all()
 
 Result<void> Sequencer::take_part()
 {
-  CHECK(!is_alone() && options_.peers, "there are others, and a way to them");
+  CHECK(options_.peers, "there is a way to the others");
   if (auto started = replica_.start(); !started)
     return started;
   broken_ = false;
   tracker_.blocked(not_primary);
-  return {};
+  // Nobody else can be primary, so there is nobody to be heard first.
+  return is_alone() ? replica_.campaign() : Result<void>{};
 }
 
 /// Becomes primary once it may, and ceases to be as soon as another node could.
@@ -213,7 +214,7 @@ void Sequencer::follow_roles()
 {
   cede();
   if (!primary_ && replica_.may_write())
-    open_view();
+    open_view(true);
   if (!primary_)
     tracker_.follows(replica_.term());
   tell_agreement();
@@ -251,6 +252,7 @@ void Sequencer::cede()
     return;
   primary_ = false;
   signature_due_ = false;
+  change_queued_ = false;
   spdlog::info("no longer primary in view {}", tracker_.view());
   // What was not proposed never will be. What was may be committed by others: it stays in flight until that is known.
   const auto queued = batcher_.close(not_primary);
@@ -358,6 +360,16 @@ void Sequencer::break_down(const Error& error, const std::vector<std::shared_ptr
 
 Result<void> Sequencer::open_term()
 {
+  if (auto led = lead(false); !led)
+    return led;
+  // At the beginning of the service the first transaction is its creation.
+  signature_due_ = tracker_.committed().seqno != 0;
+  return {};
+}
+
+/// @param records  whether this node itself writes the first transaction of the view
+Result<void> Sequencer::lead(bool records)
+{
   CHECK(!can_write(), "a term is opened once, and again only after writing has failed");
   const auto elected = [this]() -> Result<void>
   {
@@ -374,13 +386,13 @@ Result<void> Sequencer::open_term()
     (void)replica_.abandon();
     return elected;
   }
-  open_view();
+  open_view(records);
   broken_ = false;
   tell_agreement();
   return {};
 }
 
-void Sequencer::open_view()
+void Sequencer::open_view(bool records)
 {
   const auto view = replica_.term();
   // The view is durable by now. In it seqnos are given out again from what is committed on; whatever stood there before
@@ -395,26 +407,72 @@ void Sequencer::open_view()
         tracker_.view_begun(view);
         batcher_.open(committed.seqno, ledger_.open_chunk_bytes());
       });
-  if (!is_alone())
+  if (records)
     record_place();
   batcher_.admit_all();
   primary_ = true;
-  signature_due_ = !is_alone() || tracker_.committed().seqno != 0;
+  signature_due_ = true;
+  change_queued_ = false;
   mark_due_ = true;
   spdlog::info("primary in view {}, from seqno {}", view, tracker_.committed().seqno + 1);
+}
+
+LogRecord Sequencer::place() const
+{
+  LogRecord record;
+  record.index = replica_.last_index() + 1;
+  record.opened = replica_.opened_last();
+  record.configuration = replica_.configuration();
+  return record;
 }
 
 /// The first transaction of a view says where its batch stands in the log.
 void Sequencer::record_place()
 {
   const auto transaction = store_.begin_fresh(kv::RunBy::node);
-  LogRecord record;
-  record.index = replica_.last_index() + 1;
-  record.opened = replica_.opened_last();
-  record.configuration.voters = options_.voters;
-  transaction->put(LogRecord::table, ledger::single_key, record.to_json());
+  transaction->put(LogRecord::table, ledger::single_key, place().to_json());
   const auto placed = batcher_.submit_first(*transaction);
   CHECK(placed, "nobody else can have written in a view that is being opened");
+}
+
+/// Brings who takes part nearer to what the committed tables say. The batch that does it is proposed only when no
+/// change before it is under way, and this view's first batch is applied: the engine would refuse it.
+void Sequencer::adapt_membership()
+{
+  const auto now = clock_.steady();
+  if (!options_.wanted || !primary_ || change_queued_ || now < next_adaption_)
+    return;
+  next_adaption_ = now + options_.tick;
+  if (!replica_.may_change() || tracker_.committed().view != tracker_.view())
+    return;
+  auto agreement = replica_.agreement();
+  Membership membership{
+      options_.engine_id, std::move(agreement.configuration), options_.wanted(store_.committed()),
+      std::move(agreement.progress), replica_.last_index()};
+  const auto change = next_change(membership);
+  if (!change)
+  {
+    if (std::ranges::find(membership.wanted, options_.engine_id) == membership.wanted.end())
+      (void)replica_.hand_over(); // whoever takes over removes this node
+    return;
+  }
+  auto after = membership.configuration.after(*change);
+  if (!after)
+  {
+    spdlog::error("who takes part cannot be changed: {}", after.error().describe());
+    return;
+  }
+  // Before anybody else is counted: a start believes from then on that what it has stored may not be committed.
+  if (auto joined = replica_.join_others(); !joined)
+    return break_down(joined.error(), {});
+  LogRecord record;
+  record.configuration = std::move(*after);
+  record.change = *change;
+  const auto transaction = store_.begin_fresh(kv::RunBy::node);
+  transaction->put(LogRecord::table, ledger::single_key, record.to_json());
+  if (const auto queued = batcher_.submit_change(*transaction, *change); !queued)
+    return spdlog::warn("who takes part is changed later: {}", queued.error().describe());
+  change_queued_ = true;
 }
 
 Result<void> Sequencer::repair()
@@ -424,7 +482,7 @@ Result<void> Sequencer::repair()
   if (auto opened = ledger_.reopen(last, last == 0 ? nullptr : &batcher_.tree().leaf(last)); !opened)
     return opened;
   batcher_.truncate(last);
-  return open_term();
+  return lead(true);
 }
 
 bool Sequencer::step()
@@ -450,6 +508,7 @@ bool Sequencer::step()
     return false;
   }
   follow_roles();
+  adapt_membership();
   if (!can_propose())
   {
     keep_mark(false);
@@ -462,6 +521,8 @@ bool Sequencer::step()
     break_down(batch.error(), lost);
     return false;
   }
+  if ((*batch)->change)
+    change_queued_ = false;
   if (auto proposed = replica_.propose(std::move(*batch)); !proposed)
   {
     break_down(proposed.error(), {});
@@ -481,7 +542,7 @@ void Sequencer::run()
       step();
       if (!broken_ && (can_propose() || has_mail()))
         continue;
-      if (stopping_.load(std::memory_order_acquire))
+      if (stopping_.load(std::memory_order_acquire) && !keeps_on())
         break;
       wait_for_work();
     }
@@ -501,9 +562,26 @@ void Sequencer::run()
   }
 }
 
+/// When it stops: a primary hands over first, and waits for as long as an election would take for what is in flight.
+bool Sequencer::keeps_on()
+{
+  if (broken_ || is_alone() || (!primary_ && replica_.bytes_in_flight() == 0))
+    return false;
+  if (!patience_)
+  {
+    if (!primary_)
+      return false;
+    patience_ = clock_.steady() + 2 * options_.election_ticks * options_.tick;
+    if (!replica_.hand_over())
+      return false;
+    spdlog::info("hands over, as this node stops");
+  }
+  return clock_.steady() < *patience_;
+}
+
 bool Sequencer::can_propose() const
 {
-  return primary_ && (batcher_.has_work() || signature_due_) &&
+  return primary_ && replica_.may_propose() && (batcher_.has_work() || signature_due_) &&
          replica_.bytes_in_flight() <= options_.max_bytes_in_flight;
 }
 

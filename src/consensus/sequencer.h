@@ -23,7 +23,9 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace concordat::consensus
@@ -41,8 +43,9 @@ public:
 struct SequencerOptions : BatcherOptions
 {
   EngineId engine_id = 1;
-  std::vector<EngineId> voters = {1}; ///< this node among them
-  Peers* peers = nullptr;             ///< outlives the sequencer; null for a node that is alone
+  Peers* peers = nullptr; ///< outlives the sequencer; null for a node that stays alone
+  /// Who should take part, as the tables of a committed state say; null: as it is. Called on the consensus thread.
+  std::function<std::vector<EngineId>(const kv::Snapshot&)> wanted = {};
   std::chrono::milliseconds tick{100};
   unsigned election_ticks = 10;
   std::uint64_t seed = 0;                                      ///< of the election time-outs; 0: the operating system's
@@ -82,11 +85,14 @@ public:
   Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done) override;
   void when_committed(TxId id, Done done) override;
 
-  /// Becomes primary in a new view, which the first `step` signs, together with what was submitted before it: nothing
-  /// is written until then, so that a start can say first under which secret it writes.
+  /// Alone: becomes primary in a new view, which the first `step` signs, together with what was submitted before it:
+  /// nothing is written until then, so that a start can say first under which secret it writes. The first transaction
+  /// holds `place()`.
   Result<void> open_term();
+  /// What the first transaction of a view says under `LogRecord::table`. Of the consensus thread.
+  LogRecord place() const;
 
-  /// Takes part as one of several, as follower until it is elected.
+  /// Takes part as one of several, as follower until it is elected; at once if the others are gone.
   Result<void> take_part();
   /// A message of another node, with the batches that came beside it. Any thread may call.
   void deliver(std::string message, std::vector<std::shared_ptr<const Batch>> batches);
@@ -133,15 +139,18 @@ private:
 
   bool is_alone() const
   {
-    return options_.voters.size() == 1;
+    return replica_.configuration().is_alone(options_.engine_id);
   }
   void send(Message message) override;
   Result<std::shared_ptr<const Batch>> batch_of(const Descriptor& descriptor) const;
   Result<void> receive_all();
   void follow_roles();
   void tell_agreement() EXCLUDES(agreement_mutex_);
-  void open_view();
+  Result<void> lead(bool records);
+  void open_view(bool records);
   void record_place();
+  void adapt_membership();
+  bool keeps_on();
   void cede();
   bool can_propose() const;
   bool has_mail() const;
@@ -173,6 +182,7 @@ private:
   bool broken_ = true; ///< nothing can be written until a repair has opened a view
   bool primary_ = false;
   bool signature_due_ = false;
+  bool change_queued_ = false; ///< of who takes part, submitted and not yet proposed
   bool progressed_ = false;
   bool mark_due_ = false; ///< with the next batch: the first of a view, or one was missed
   Mark committed_mark_;   ///< of the last batch
@@ -181,6 +191,8 @@ private:
   std::chrono::steady_clock::time_point next_repair_;
 
   std::chrono::steady_clock::time_point next_agreement_;
+  std::chrono::steady_clock::time_point next_adaption_;
+  std::optional<std::chrono::steady_clock::time_point> patience_; ///< when it stops: for somebody to take over
 
   mutable base::Mutex agreement_mutex_;
   Agreement agreement_ GUARDED_BY(agreement_mutex_);

@@ -151,6 +151,8 @@ TEST_F(NetworkTest, WhoWaitsIsToldWhenThePrimaryStops)
   sequencer(primary).step();
   EXPECT_FALSE(proposed);
   sequencer(primary).stop();
+  // It waits for somebody to take over, in vain.
+  clock_.asked = [this] { clock_.passed += options_.tick; };
   sequencer(primary).run();
   ASSERT_TRUE(proposed && !*proposed);
   EXPECT_EQ(proposed->error().code, ErrorCode::unavailable) << "others may still commit it";
@@ -251,5 +253,144 @@ TEST_F(NetworkTest, WhatIsNotKnownToBeCommittedIsLogAndNotState)
   pass(5);
   EXPECT_EQ(committed(second, "a"), "1");
   EXPECT_EQ(committed(backup, "a"), "1");
+}
+
+/// Who takes part is what the table says.
+class MembershipTest : public NetworkTest
+{
+protected:
+  MembershipTest()
+  {
+    options_.wanted = [this](const kv::Snapshot&) { return wanted_; };
+  }
+
+  /// With an empty disk.
+  void join(EngineId id)
+  {
+    members_[id] = std::make_unique<Member>(*this, id);
+    start(id);
+  }
+
+  Configuration configuration(EngineId id)
+  {
+    return sequencer(id).agreement().configuration;
+  }
+
+  std::vector<EngineId> wanted_ = {1, 2, 3};
+};
+
+TEST_F(MembershipTest, OneBecomesThree)
+{
+  wanted_ = {1};
+  begin(1);
+  ASSERT_EQ(elect(), 1U);
+  std::optional<Result<void>> outcome;
+  ASSERT_TRUE(write(1, "before", "1", outcome));
+  pass(2);
+  ASSERT_TRUE(outcome && *outcome);
+  EXPECT_FALSE(member(1).durable.saved.several);
+  wanted_ = {1, 2, 3};
+  join(2);
+  join(3);
+  pass(20);
+  EXPECT_EQ(configuration(1), (Configuration{.voters = {1, 2, 3}}));
+  EXPECT_EQ(configuration(3), (Configuration{.voters = {1, 2, 3}}));
+  EXPECT_TRUE(member(1).durable.saved.several) << "what it stores is no more committed by that alone";
+  EXPECT_EQ(committed(3, "before"), "1");
+  // The first one is missed by nobody.
+  crash(1);
+  const auto next = elect();
+  ASSERT_TRUE(next == 2 || next == 3);
+  outcome.reset();
+  ASSERT_TRUE(write(next, "after", "2", outcome));
+  pass(2);
+  ASSERT_TRUE(outcome && *outcome);
+  start(1);
+  pass(20);
+  EXPECT_EQ(committed(1, "after"), "2");
+  EXPECT_EQ(configuration(1), (Configuration{.voters = {1, 2, 3}})) << "the ledger says so";
+}
+
+TEST_F(MembershipTest, AllComeBackWithTheConfigurationThatTheLedgerSays)
+{
+  wanted_ = {1};
+  begin(1);
+  elect();
+  wanted_ = {1, 2, 3};
+  join(2);
+  join(3);
+  pass(20);
+  wanted_ = {1, 2, 3, 4};
+  join(4);
+  pass(10);
+  std::optional<Result<void>> outcome;
+  const auto primary = elect();
+  ASSERT_TRUE(write(primary, "key", "1", outcome));
+  pass(3);
+  ASSERT_TRUE(outcome && *outcome);
+  for (const EngineId id : {1, 2, 3, 4})
+    crash(id);
+  for (const EngineId id : {1, 2, 3, 4})
+    start(id);
+  elect();
+  pass(5);
+  for (const EngineId id : {1, 2, 3, 4})
+  {
+    EXPECT_EQ(configuration(id), (Configuration{.voters = {1, 2, 3, 4}})) << id;
+    EXPECT_EQ(committed(id, "key"), "1") << id;
+  }
+}
+
+TEST_F(MembershipTest, ANodeThatIsWantedNoMoreLeaves)
+{
+  begin(3);
+  const auto primary = elect();
+  const auto leaves = primary == 3 ? 2 : 3;
+  std::erase(wanted_, leaves);
+  pass(10);
+  EXPECT_EQ(configuration(primary).role(leaves), Role::none);
+  cut_off_.insert(leaves);
+  std::optional<Result<void>> outcome;
+  ASSERT_TRUE(write(primary, "key", "1", outcome));
+  pass(2);
+  EXPECT_TRUE(outcome && *outcome);
+}
+
+TEST_F(MembershipTest, APrimaryThatIsWantedNoMoreHandsOverFirst)
+{
+  begin(3);
+  const auto primary = elect();
+  std::erase(wanted_, primary);
+  pass(20);
+  const auto next = elect();
+  EXPECT_NE(next, primary);
+  pass(10);
+  EXPECT_EQ(configuration(next).role(primary), Role::none);
+  EXPECT_EQ(configuration(next).voters.size(), 2U);
+}
+
+TEST_F(MembershipTest, APrimaryThatStopsHandsOver)
+{
+  begin(3);
+  const auto primary = elect();
+  pass(3);
+  const auto view = sequencer(primary).view();
+  sequencer(primary).stop();
+  // Whenever it asks for the time, some has passed, and what was sent has arrived.
+  bool within = false;
+  clock_.asked = [&]
+  {
+    if (std::exchange(within, true))
+      return;
+    clock_.passed += std::chrono::milliseconds(1);
+    deliver_but(primary);
+    within = false;
+  };
+  sequencer(primary).run();
+  clock_.asked = {};
+  pass(3);
+  const auto next = elect();
+  EXPECT_NE(next, primary);
+  EXPECT_EQ(sequencer(next).view(), view + 1);
 }
 }

@@ -146,7 +146,7 @@ TEST_F(SequencerTest, AFailedFirstSignatureIsMadeAgainInANewView)
   EXPECT_FALSE(sequencer_->step());
   clock_.passed += 2s;
   EXPECT_TRUE(sequencer_->step());
-  EXPECT_EQ(sequencer_->committed(), (TxId{4, 3}));
+  EXPECT_EQ(sequencer_->committed(), (TxId{4, 4})) << "the record of where the view stands comes first";
   EXPECT_FALSE(sequencer_->step()) << "once";
 }
 

@@ -93,13 +93,14 @@ protected:
     auto log = restore_log(durable, *replayed);
     if (!log)
       return std::unexpected(log.error());
+    if (!replayed->record)
+      log->configuration.voters = voters_;
     const auto last = log->batches.empty() ? replayed->state->seqno() : log->batches.rbegin()->second->descriptor.last;
     if (auto cut = (*chunks)->truncate(last); !cut)
       return cut;
     one.store->reset(replayed->state, replayed->state->txid().view);
     auto options = options_;
     options.engine_id = id;
-    options.voters = voters_;
     options.peers = &one;
     options.seed = id;
     options.invariants = &one.invariants;
@@ -134,11 +135,17 @@ protected:
   /// Hands over what was sent, between those that are not cut off, until nobody has anything to say.
   void deliver()
   {
+    deliver_but(0);
+  }
+
+  /// The same, but one of them takes its steps by itself.
+  void deliver_but(EngineId runs)
+  {
     for (bool any = true; any;)
     {
       any = false;
       for (auto& [id, one] : members_)
-        if (one->sequencer)
+        if (one->sequencer && id != runs)
           any = one->sequencer->step() || any;
       auto sent = std::exchange(sent_, {});
       for (auto& one : sent)

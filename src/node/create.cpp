@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "ledger/entry.h"
 #include "node/node.h"
 
 /// Beginning: from nothing to a service that has its creation transaction, and opening it.
@@ -38,6 +39,7 @@ Result<void> Node::create_service()
       {
         write_genesis(
             transaction, *founders, *identity_, *certificates, record, *evidence, *threshold, configuration_, txid);
+        transaction.put(consensus::LogRecord::table, ledger::single_key, sequencer_->place().to_json());
         for (const auto& write : governed)
           transaction.put(write.map, write.key, write.value);
         return {};

@@ -21,6 +21,7 @@ constexpr std::string_view consensus_file = "consensus.sealed";
 constexpr std::int64_t identity_version = 2;
 /// Without a version, 32 bytes: no mark, written by the first release.
 constexpr std::uint64_t consensus_version = 2;
+constexpr std::uint64_t several_version = 3; ///< of one of several nodes
 constexpr std::size_t size_without_mark = 32;
 constexpr std::size_t ledger_secret_size = 32;
 
@@ -141,7 +142,7 @@ Result<Identity> SealedState::load_identity() const
 Result<void> SealedState::save(const consensus::DurableState& state)
 {
   std::string bytes;
-  base::append_le(bytes, consensus_version);
+  base::append_le(bytes, state.several ? several_version : consensus_version);
   base::append_le(bytes, state.term);
   base::append_le(bytes, state.vote);
   const auto last = state.last_opened();
@@ -168,7 +169,8 @@ Result<consensus::DurableState> SealedState::load() const
     return std::unexpected(bytes.error());
   base::Reader reader(*bytes);
   const bool marked = bytes->size() != size_without_mark;
-  if (marked && reader.le<std::uint64_t>() != consensus_version)
+  const auto version = marked ? reader.le<std::uint64_t>() : consensus_version;
+  if (version != consensus_version && version != several_version)
     return unusable(path);
   const auto term = reader.le<View>();
   const auto vote = reader.le<consensus::EngineId>();
@@ -176,7 +178,7 @@ Result<consensus::DurableState> SealedState::load() const
   const auto opened_index = reader.le<consensus::Index>();
   if (!term || !vote || !opened_term || !opened_index)
     return unusable(path);
-  consensus::DurableState state{*term, *vote, {}, {}};
+  consensus::DurableState state{*term, *vote, {}, {}, version == several_version};
   if (marked)
   {
     const auto view = reader.le<View>();

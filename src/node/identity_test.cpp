@@ -126,13 +126,24 @@ TEST_F(SealedStateTest, TheStateOfConsensusOfTheFirstReleaseHasNoMark)
   EXPECT_EQ(state_.load().value(), (consensus::DurableState{7, 1, {{6, 1234}}, {}}));
 }
 
+TEST_F(SealedStateTest, ThatOthersTakePartIsKept)
+{
+  ASSERT_TRUE(files_.make_directory("sealed"));
+  for (const bool several : {true, false})
+  {
+    const consensus::DurableState state{7, 1, {{5, 1230}, {6, 1234}}, {{6, 99}, {}}, several};
+    ASSERT_TRUE(state_.save(state));
+    EXPECT_EQ(state_.load().value(), state);
+  }
+}
+
 TEST_F(SealedStateTest, AStateOfConsensusOfAnotherFormIsRefused)
 {
   ASSERT_TRUE(files_.make_directory("sealed"));
   ASSERT_TRUE(state_.save({7, 1, {{6, 1234}}, {{6, 99}, {}}}));
   const auto good = unseal("consensus.sealed", "consensus");
   auto other_version = good;
-  other_version[0] = 3;
+  other_version[0] = 4;
   for (const auto& bytes : {std::string(), good.substr(0, 31), good.substr(0, 87), good + '\0', other_version})
   {
     seal("consensus.sealed", "consensus", bytes);

@@ -157,6 +157,7 @@ Result<void> Node::write_first_entry(const consensus::Mark& lost)
         transaction.put(
             ledger::secret_history_table, ledger::single_key,
             ledger::SecretRecord::of_change(*identity_->ledger_secrets, txid.seqno, before).to_json());
+        transaction.put(consensus::LogRecord::table, ledger::single_key, sequencer_->place().to_json());
         if (lost == consensus::Mark{})
           return {};
         std::string key;

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "consensus/configuration.h"
+
+#include <optional>
+#include <span>
+
+namespace concordat::consensus
+{
+/// What the primary knows when it looks whether the right nodes take part.
+struct Membership
+{
+  EngineId self = 0;
+  Configuration configuration;        ///< after what is applied, with no change under way
+  std::vector<EngineId> wanted;       ///< who should take part, as the committed tables say
+  std::vector<PeerProgress> progress; ///< of the others
+  Index last = 0;                     ///< of the primary's log
+};
+
+/// The next step from the nodes that take part to those that should, one node at a time: a node that is new gets the
+/// log first, and a vote once it has nearly all of it, so that it holds up nobody. Never removes the primary itself,
+/// which hands over before, nor the last voter.
+std::optional<ConfigurationChange> next_change(const Membership& membership);
+}
