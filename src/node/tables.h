@@ -20,6 +20,8 @@ inline constexpr std::string_view service_config = "public:ccf.gov.service.confi
 inline constexpr std::string_view previous_service_identity = "public:ccf.gov.service.previous_service_identity";
 /// Key: the seqno of the transaction that goes on after a loss, 8 bytes little-endian; docs/operate.md.
 inline constexpr std::string_view accepted_losses = "public:ccf.internal.accepted_losses";
+/// Key: node id; value: the number of the node in consensus, see engine_ids.h. Rows are never removed.
+inline constexpr std::string_view engine_ids = "public:ccf.internal.concordat.engine_ids";
 /// What names under `public:ccf.gov.` begin with that are the framework's (governance.md §3.1).
 inline constexpr std::string_view governance_words[] = {
     "constitution", "cose_history", "cose_recent_proposals",    "endpoints",

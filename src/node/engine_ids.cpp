@@ -1,0 +1,80 @@
+#include "node/engine_ids.h"
+
+#include "base/check.h"
+#include "node/json.h"
+#include "node/tables.h"
+
+#include <boost/json.hpp>
+
+#include <charconv>
+
+namespace concordat::node
+{
+namespace
+{
+constexpr consensus::EngineId of_founder = 1;
+
+consensus::EngineId number_in(std::string_view value)
+{
+  consensus::EngineId id = 0;
+  const char* const end = value.data() + value.size();
+  const auto parsed = std::from_chars(value.data(), end, id);
+  // Going on with a guess would give one number to two nodes.
+  CHECK(parsed.ec == std::errc{} && parsed.ptr == end && id != 0, "numbers of nodes are written by this file alone");
+  return id;
+}
+
+/// Where there is no table yet: the node that has been alone so far.
+std::optional<std::string> founder(ReadTransaction& state)
+{
+  std::optional<std::string> found;
+  const auto nodes = state.scan(tables::node_info);
+  while (nodes->next())
+  {
+    const auto record = parse_json(nodes->value());
+    const auto* const object = record ? record->if_object() : nullptr;
+    if (!object || string_member(*object, "status") != "Trusted")
+      continue;
+    if (found)
+      return std::nullopt;
+    found = std::string(nodes->key());
+  }
+  return found;
+}
+}
+
+std::optional<consensus::EngineId> engine_id_of(ReadTransaction& state, std::string_view node_id)
+{
+  if (const auto value = state.get(tables::engine_ids, node_id))
+    return number_in(*value);
+  for (const auto& [id, known] : node_ids(state))
+    if (known == node_id)
+      return id;
+  return std::nullopt;
+}
+
+std::map<consensus::EngineId, std::string> node_ids(ReadTransaction& state)
+{
+  std::map<consensus::EngineId, std::string> ids;
+  const auto rows = state.scan(tables::engine_ids);
+  while (rows->next())
+    CHECK(ids.emplace(number_in(rows->value()), rows->key()).second, "a number belongs to one node");
+  if (ids.empty())
+    if (auto alone = founder(state))
+      ids.emplace(of_founder, std::move(*alone));
+  return ids;
+}
+
+consensus::EngineId give_engine_id(Transaction& transaction, std::string_view node_id)
+{
+  const auto known = node_ids(transaction);
+  if (known.size() == 1)
+    transaction.put(tables::engine_ids, known.begin()->second, std::to_string(known.begin()->first));
+  for (const auto& [id, node] : known)
+    if (node == node_id)
+      return id;
+  const auto next = known.empty() ? of_founder : known.rbegin()->first + 1;
+  transaction.put(tables::engine_ids, node_id, std::to_string(next));
+  return next;
+}
+}

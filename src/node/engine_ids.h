@@ -1,0 +1,25 @@
+#pragma once
+
+#include "concordat/transaction.h"
+#include "consensus/engine.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// Under which numbers the engine of consensus knows nodes. A node that was ever trusted has one, from 1 on, which is
+/// never given to another: a message of a node that is long gone must not pass for one of a later node.
+namespace concordat::node
+{
+/// Nothing for a node that was never trusted. Where no number was ever given, the one trusted node has 1: the first
+/// release gave none, and its services have one node.
+std::optional<consensus::EngineId> engine_id_of(ReadTransaction& state, std::string_view node_id);
+
+/// All that were ever given, those of nodes whose record is gone included.
+std::map<consensus::EngineId, std::string> node_ids(ReadTransaction& state);
+
+/// The number that the node has, or one that nobody has had, written in this transaction. To be called before a node
+/// becomes trusted: the first time, it writes down the number of the node that is trusted so far.
+consensus::EngineId give_engine_id(Transaction& transaction, std::string_view node_id);
+}
