@@ -1,10 +1,9 @@
 #include "base/check.h"
 #include "base/encoding.h"
 #include "crypto/certificate.h"
+#include "crypto/certificate_names.h"
 #include "crypto/openssl.h"
 
-#include <algorithm>
-#include <limits>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <utility>
@@ -20,107 +19,10 @@ constexpr std::int64_t seconds_a_day = 86'400;
 constexpr int serial_bits = 127;
 
 using Native = Owned<X509, X509_free>;
-using Name = Owned<X509_NAME, X509_NAME_free>;
-using Names = Owned<GENERAL_NAMES, GENERAL_NAMES_free>;
 
 std::unexpected<Error> wrong(const std::string& why)
 {
   return fail(ErrorCode::invalid, "cannot make a certificate: " + why);
-}
-
-std::string_view trim(std::string_view text)
-{
-  const auto first = text.find_first_not_of(' ');
-  if (first == std::string_view::npos)
-    return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
-
-/// Splits "CN=a\, b,O=c" into its parts; a backslash takes the next character as it is.
-Result<std::vector<std::pair<std::string, std::string>>> parts_of(std::string_view subject)
-{
-  std::vector<std::pair<std::string, std::string>> parts;
-  for (std::size_t at = 0; at <= subject.size();)
-  {
-    const auto equals = subject.find('=', at);
-    if (equals == std::string_view::npos)
-      return wrong("subject '" + std::string(subject) + "' is not of the form CN=name,O=organisation");
-    std::string value;
-    std::size_t end = equals + 1;
-    for (; end < subject.size() && subject[end] != ','; ++end)
-    {
-      if (subject[end] == '\\')
-        ++end;
-      if (end == subject.size())
-        return wrong("subject '" + std::string(subject) + "' ends in a backslash");
-      value.push_back(subject[end]);
-    }
-    parts.emplace_back(trim(subject.substr(at, equals - at)), trim(value));
-    if (parts.back().first.empty() || parts.back().second.empty())
-      return wrong("subject '" + std::string(subject) + "' has an empty part");
-    at = end + 1;
-  }
-  return parts;
-}
-
-Result<Name> parse_subject(std::string_view subject)
-{
-  // What reads a name up to a zero byte would see another name.
-  if (subject.find('\0') != std::string_view::npos)
-    return wrong("the subject holds a zero byte");
-  const auto parts = parts_of(subject);
-  if (!parts)
-    return std::unexpected(parts.error());
-  Name name(X509_NAME_new());
-  CHECK(name, "memory for a name is there");
-  for (const auto& [type, value] : *parts)
-    if (value.size() > 1024 ||
-        X509_NAME_add_entry_by_txt(
-            name.get(), type.c_str(), MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.data()),
-            static_cast<int>(value.size()), -1, 0) != 1)
-      return wrong("subject part '" + type + "=" + value + "': " + openssl_reason());
-  return name;
-}
-
-bool is_dns_name(std::string_view text)
-{
-  const auto allowed = [](char c)
-  {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '*';
-  };
-  return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), allowed);
-}
-
-Result<Names> parse_alt_names(const std::vector<std::string>& texts)
-{
-  Names names(GENERAL_NAMES_new());
-  CHECK(names, "memory for names is there");
-  for (const auto& text : texts)
-  {
-    const auto colon = text.find(':');
-    const auto type = text.substr(0, colon);
-    const auto value = colon == std::string::npos ? std::string() : text.substr(colon + 1);
-    ASN1_STRING* content = nullptr;
-    if (type == "iPAddress" && value.find('\0') == std::string::npos)
-      content = a2i_IPADDRESS(value.c_str());
-    else if (type == "dNSName" && is_dns_name(value))
-    {
-      content = ASN1_IA5STRING_new();
-      CHECK(
-          content != nullptr && ASN1_STRING_set(content, value.data(), static_cast<int>(value.size())) == 1,
-          "memory for a name is there");
-    }
-    if (content == nullptr)
-      return wrong(
-          "subject alternative name '" + text +
-          "' is neither iPAddress: with an IPv4 or IPv6 address nor dNSName: with a host name");
-    auto* const name = GENERAL_NAME_new();
-    CHECK(name != nullptr, "memory for a name is there");
-    GENERAL_NAME_set0_value(name, type == "iPAddress" ? GEN_IPADD : GEN_DNS, content);
-    CHECK(sk_GENERAL_NAME_push(names.get(), name) > 0, "memory for a name is there");
-  }
-  return names;
 }
 
 void add(X509* certificate, int nid, void* value, bool critical)
