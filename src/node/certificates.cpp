@@ -15,8 +15,7 @@ namespace concordat::node
 {
 namespace
 {
-constexpr std::int64_t begins_before = 10 * 60; ///< seconds
-constexpr std::int64_t may_go_back = 60 * 60;   ///< seconds: more is no mere correction of a clock
+constexpr std::int64_t may_go_back = 60 * 60; ///< seconds: more is no mere correction of a clock
 /// 2026-01-01: no release of this program is older, so a clock before it is wrong.
 constexpr std::int64_t earliest = 1'767'225'600;
 
@@ -37,8 +36,13 @@ bool is_loopback(const std::string& host)
   return host == "::1" || (host.starts_with("127.") && is_ip_address(host));
 }
 
-/// http-api.md §4.2: what is configured, else the hosts of the published addresses. Whoever sits on the machine itself
-/// says "localhost", and no certificate is for a wildcard.
+}
+
+std::string alternative_name(const std::string& host)
+{
+  return (is_ip_address(host) ? "iPAddress:" : "dNSName:") + host;
+}
+
 std::vector<std::string>
 alternative_names(const Configuration& configuration, const std::map<std::string, std::string>& addresses)
 {
@@ -54,7 +58,7 @@ alternative_names(const Configuration& configuration, const std::map<std::string
   {
     const auto host = host_of(published_address(interface, addresses));
     if (!is_wildcard(host))
-      add((is_ip_address(host) ? "iPAddress:" : "dNSName:") + host);
+      add(alternative_name(host));
     if (is_wildcard(host) || is_loopback(host))
     {
       add("iPAddress:127.0.0.1");
@@ -62,7 +66,6 @@ alternative_names(const Configuration& configuration, const std::map<std::string
     }
   }
   return names;
-}
 }
 
 std::string published_address(const RpcInterface& interface, const std::map<std::string, std::string>& addresses)

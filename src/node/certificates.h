@@ -11,6 +11,9 @@
 
 namespace concordat::node
 {
+/// Certificates begin so long before now, in seconds: machines whose clocks are a little behind believe them.
+inline constexpr std::int64_t begins_before = 10 * 60;
+
 /// The certificates that a fresh service starts with.
 struct InitialCertificates
 {
@@ -19,7 +22,6 @@ struct InitialCertificates
   crypto::Certificate self_signed; ///< of the node
 };
 
-/// They begin a little before now, so that machines whose clocks are a little behind believe them.
 /// @param addresses the bound address of each interface, by name
 /// @return Error::invalid naming the key of the configuration that is wrong, or the clock
 Result<InitialCertificates> make_certificates(
@@ -28,6 +30,15 @@ Result<InitialCertificates> make_certificates(
 
 /// What clients are told to connect to: the bound address if the configured one leaves the port open.
 std::string published_address(const RpcInterface& interface, const std::map<std::string, std::string>& addresses);
+
+/// A host of an address as a certificate names it: "iPAddress:…" or "dNSName:…".
+std::string alternative_name(const std::string& host);
+
+/// The names that a node asks to have certified (http-api.md §4.2): what is configured, else the hosts of the published
+/// addresses. Whoever sits on the machine itself says "localhost", and no certificate is for a wildcard.
+/// @param addresses the bound address of each interface, by name
+std::vector<std::string>
+alternative_names(const Configuration& configuration, const std::map<std::string, std::string>& addresses);
 
 /// An address that means all of a machine's: nobody can connect to it by that name.
 bool is_wildcard(const std::string& host);
