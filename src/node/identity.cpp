@@ -14,11 +14,16 @@ namespace
 {
 constexpr std::string_view identity_purpose = "identity";
 constexpr std::string_view consensus_purpose = "consensus";
+constexpr std::string_view keys_purpose = "joining";
+constexpr std::string_view keys_file = "joining.sealed";
 constexpr std::string_view identity_file = "identity.sealed";
 constexpr std::string_view consensus_file = "consensus.sealed";
 
 /// Without a version: one secret under `ledger_secret`, written by the first release.
 constexpr std::int64_t identity_version = 2;
+/// Of a node that has joined: a release that knows no other nodes would go on alone.
+constexpr std::int64_t joined_version = 3;
+constexpr std::int64_t keys_version = 1;
 /// Without a version, 32 bytes: no mark, written by the first release.
 constexpr std::uint64_t consensus_version = 2;
 constexpr std::uint64_t several_version = 3; ///< of one of several nodes
@@ -54,7 +59,7 @@ std::shared_ptr<ledger::LedgerSecrets> read_secrets(const boost::json::object& c
   if (!version)
     return add(1, string_member(content, "ledger_secret")) ? secrets : nullptr;
   const auto* const list = content.if_contains("ledger_secrets");
-  if (*version != identity_version || !list || !list->is_array())
+  if ((*version != identity_version && *version != joined_version) || !list || !list->is_array())
     return nullptr;
   for (const auto& item : list->get_array())
   {
@@ -66,16 +71,37 @@ std::shared_ptr<ledger::LedgerSecrets> read_secrets(const boost::json::object& c
   }
   return secrets;
 }
+
+/// What says that the node has joined goes with the version that says so.
+/// @return whether it does
+bool read_joined(const boost::json::object& content, std::optional<JoinedService>& out)
+{
+  const auto* const version = content.if_contains("version");
+  const auto* const joined = content.if_contains("joined");
+  if (!version || *version != joined_version)
+    return joined == nullptr;
+  const auto* const service = joined ? joined->if_object() : nullptr;
+  if (!service)
+    return false;
+  out = JoinedService{string_member(*service, "cose_issuer"), string_member(*service, "cose_subject")};
+  return true;
+}
+}
+
+NodeKeys NodeKeys::generate(crypto::Curve curve)
+{
+  auto encryption = crypto::generate_rsa();
+  return {crypto::KeyPair::generate(curve), std::move(encryption.private_pem), std::move(encryption.public_pem)};
 }
 
 Identity Identity::generate(crypto::Curve curve)
 {
-  auto encryption = crypto::generate_rsa();
+  auto keys = NodeKeys::generate(curve);
   return {
+      std::move(keys.node_key),
       crypto::KeyPair::generate(curve),
-      crypto::KeyPair::generate(curve),
-      std::move(encryption.private_pem),
-      std::move(encryption.public_pem),
+      std::move(keys.encryption_private_key_pem),
+      std::move(keys.encryption_public_key_pem),
       std::make_shared<ledger::LedgerSecrets>(ledger::LedgerSecret::generate()),
       false};
 }
@@ -106,7 +132,10 @@ Result<void> SealedState::save_identity(const Identity& identity)
       {"node_key", identity.node_key.private_pem()},
       {"service_created", identity.service_created},
       {"service_key", identity.service_key.private_pem()},
-      {"version", identity_version}};
+      {"version", identity.joined ? joined_version : identity_version}};
+  if (identity.joined)
+    content["joined"] = boost::json::object{
+        {"cose_issuer", identity.joined->cose_issuer}, {"cose_subject", identity.joined->cose_subject}};
   auto text = boost::json::serialize(content);
   auto written = sealed_.write(base::join(directory_, identity_file), identity_purpose, text);
   crypto::wipe(text);
@@ -130,13 +159,64 @@ Result<Identity> SealedState::load_identity() const
   const auto* const created = object->if_contains("service_created");
   if (!node_key || !service_key || !secrets || !created || !created->is_bool())
     return unusable(path);
+  std::optional<JoinedService> joined;
+  if (!read_joined(*object, joined))
+    return unusable(path);
   return Identity{
       *node_key,
       *service_key,
       string_member(*object, "encryption_private_key"),
       string_member(*object, "encryption_public_key"),
       std::move(secrets),
-      created->get_bool()};
+      created->get_bool(),
+      std::move(joined)};
+}
+
+bool SealedState::has_keys() const
+{
+  return files_.exists(base::join(directory_, keys_file));
+}
+
+Result<void> SealedState::save_keys(const NodeKeys& keys)
+{
+  if (auto made = files_.make_directory(directory_); !made)
+    return made;
+  auto text = boost::json::serialize(boost::json::object{
+      {"encryption_private_key", keys.encryption_private_key_pem},
+      {"encryption_public_key", keys.encryption_public_key_pem},
+      {"node_key", keys.node_key.private_pem()},
+      {"version", keys_version}});
+  auto written = sealed_.write(base::join(directory_, keys_file), keys_purpose, text);
+  crypto::wipe(text);
+  return written;
+}
+
+Result<NodeKeys> SealedState::load_keys() const
+{
+  const auto path = base::join(directory_, keys_file);
+  auto text = sealed_.read(path, keys_purpose);
+  if (!text)
+    return std::unexpected(text.error());
+  const auto content = parse_json(*text);
+  crypto::wipe(*text);
+  const auto* const object = content ? content->if_object() : nullptr;
+  const auto* const version = object ? object->if_contains("version") : nullptr;
+  if (!version || *version != keys_version)
+    return unusable(path);
+  const auto node_key = crypto::KeyPair::from_pem(string_member(*object, "node_key"));
+  if (!node_key)
+    return unusable(path);
+  return NodeKeys{
+      *node_key, string_member(*object, "encryption_private_key"), string_member(*object, "encryption_public_key")};
+}
+
+Result<void> SealedState::remove_keys()
+{
+  if (!has_keys())
+    return {};
+  if (auto removed = files_.remove(base::join(directory_, keys_file)); !removed)
+    return removed;
+  return files_.sync_directory(directory_);
 }
 
 Result<void> SealedState::save(const consensus::DurableState& state)

@@ -85,7 +85,8 @@ TEST_F(SealedStateTest, AnIdentityOfAnotherFormIsRefused)
   const auto secret = base::to_hex(std::string(32, 's'));
   const auto period = [](std::int64_t first, const std::string& hex)
   { return boost::json::object{{"first_seqno", first}, {"secret", hex}}; };
-  EXPECT_FALSE(is_read(with("version", 3)));
+  EXPECT_FALSE(is_read(with("version", 3))) << "of a node that has joined, without saying what";
+  EXPECT_FALSE(is_read(with("version", 4)));
   EXPECT_FALSE(is_read(with("version", boost::json::value("2"))));
   EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::array{})));
   EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::value(secret))));
@@ -97,6 +98,58 @@ TEST_F(SealedStateTest, AnIdentityOfAnotherFormIsRefused)
   EXPECT_FALSE(is_read(with("ledger_secrets", boost::json::array{period(1, secret), 7})));
   EXPECT_FALSE(is_read(with("node_key", "none")));
   EXPECT_FALSE(is_read(with("service_created", "yes")));
+}
+
+TEST_F(SealedStateTest, AnIdentityOfANodeThatHasJoinedIsReadByNoReleaseThatKnowsNoOthers)
+{
+  auto identity = Identity::generate(crypto::Curve::p256);
+  identity.joined = {"example.com", "ledger"};
+  ASSERT_TRUE(state_.save_identity(identity));
+  EXPECT_EQ(state_.load_identity()->joined, identity.joined);
+  auto content = boost::json::parse(unseal("identity.sealed", "identity")).as_object();
+  EXPECT_EQ(content.at("version"), 3);
+  content.erase("joined");
+  EXPECT_FALSE(is_read(content));
+  content["version"] = 2;
+  EXPECT_TRUE(is_read(content));
+  EXPECT_FALSE(state_.load_identity()->joined);
+  content["joined"] = boost::json::object{};
+  EXPECT_FALSE(is_read(content)) << "one says that it has joined, the other does not";
+}
+
+TEST_F(SealedStateTest, TheKeysOfANodeThatAsksToJoinComeBackAndGo)
+{
+  EXPECT_FALSE(state_.has_keys());
+  EXPECT_TRUE(state_.remove_keys());
+  const auto keys = NodeKeys::generate(crypto::Curve::p384);
+  ASSERT_TRUE(state_.save_keys(keys));
+  files_.crash();
+  EXPECT_FALSE(state_.has_identity());
+  const auto loaded = state_.load_keys();
+  ASSERT_TRUE(loaded) << loaded.error().describe();
+  EXPECT_EQ(loaded->node_key.public_key().id(), keys.node_key.public_key().id());
+  EXPECT_EQ(loaded->encryption_private_key_pem, keys.encryption_private_key_pem);
+  EXPECT_EQ(loaded->encryption_public_key_pem, keys.encryption_public_key_pem);
+  ASSERT_TRUE(state_.remove_keys());
+  files_.crash();
+  EXPECT_FALSE(state_.has_keys());
+  EXPECT_FALSE(state_.load_keys());
+}
+
+TEST_F(SealedStateTest, KeysOfAnotherFormAreRefused)
+{
+  const auto pem = crypto::KeyPair::generate(crypto::Curve::p256).private_pem();
+  for (const auto& content :
+       {boost::json::object{}, boost::json::object{{"version", 1}}, boost::json::object{{"node_key", pem}},
+        boost::json::object{{"node_key", pem}, {"version", 2}}, boost::json::object{{"node_key", 1}, {"version", 1}}})
+  {
+    seal("joining.sealed", "joining", boost::json::serialize(content));
+    EXPECT_FALSE(state_.load_keys());
+  }
+  seal("joining.sealed", "joining", "no JSON");
+  EXPECT_FALSE(state_.load_keys());
+  seal("joining.sealed", "identity", "{}");
+  EXPECT_FALSE(state_.load_keys());
 }
 
 TEST_F(SealedStateTest, TheStateOfConsensusComesBackWithItsMark)
