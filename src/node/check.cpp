@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <map>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace concordat::node
@@ -21,6 +22,8 @@ namespace
 constexpr std::string_view ledger_key = "'ledger.directory'";
 constexpr std::string_view sealed_key = "'concordat.sealed_directory'";
 constexpr std::string_view sealing_key = "'concordat.sealing_key_file'";
+constexpr std::string_view service_key = "'command.service_certificate_file'";
+constexpr std::string_view control_key = "'concordat.control_socket'";
 
 struct Output
 {
@@ -30,8 +33,11 @@ struct Output
 
 std::vector<Output> outputs_of(const Configuration& configuration)
 {
+  // Who joins reads the service's certificate; who creates the service writes it.
+  const auto service_certificate =
+      configuration.join ? std::nullopt : std::optional(configuration.service_certificate_file);
   return {
-      {"'command.service_certificate_file'", configuration.service_certificate_file},
+      {service_key, service_certificate},
       {"'output_files.node_certificate_file'", configuration.node_certificate_file},
       {"'output_files.rpc_addresses_file'", configuration.rpc_addresses_file},
       {"'output_files.node_to_node_address_file'", configuration.node_to_node_address_file},
@@ -94,10 +100,17 @@ Result<void> check_distinct(const Configuration& configuration)
     return taken_now;
   if (auto taken_now = take(sealing_key, configuration.sealing_key_file); !taken_now)
     return taken_now;
+  if (auto taken_now = take(control_key, configuration.control_socket); !taken_now)
+    return taken_now;
   for (const auto& [key, path] : outputs_of(configuration))
     if (path)
       if (auto taken_now = take(key, *path); !taken_now)
         return taken_now;
+  if (configuration.join)
+    if (const auto found = taken.find(normal(configuration.service_certificate_file)); found != taken.end())
+      return fail(
+          ErrorCode::invalid, std::string(found->second) + " would overwrite the service's certificate, '" +
+                                  configuration.service_certificate_file + "'");
   for (const auto& member : configuration.members)
     if (const auto found = taken.find(normal(member.certificate_file)); found != taken.end())
       return fail(
@@ -142,8 +155,26 @@ Result<void> check_places(const Configuration& configuration)
   return {};
 }
 
-/// What lies sealed on the disk: nothing, or an identity with all that belongs to it.
-Result<std::optional<Identity>> check_sealed(const Configuration& configuration, base::FileSystem& files)
+/// What lies sealed on the disk: nothing, an identity with all that belongs to it, or keys of a node that asks to join.
+struct Sealed
+{
+  std::optional<Identity> identity;
+  bool has_asked = false;
+};
+
+/// Whether what is sealed fits what the node is to do.
+Result<void> check_command(const Configuration& configuration, const Sealed& sealed)
+{
+  const auto where = std::string(sealed_key) + ": '" + configuration.sealed_directory + "' belongs to a node that ";
+  const std::string otherwise = "; begin with an empty directory, or set 'command.type' to ";
+  if (sealed.has_asked && !configuration.join)
+    return fail(ErrorCode::exists, where + "has asked to join a service" + otherwise + "Join");
+  if (sealed.identity && !sealed.identity->service_created && configuration.join)
+    return fail(ErrorCode::exists, where + "was about to create a service" + otherwise + "Start");
+  return {};
+}
+
+Result<Sealed> check_sealed(const Configuration& configuration, base::FileSystem& files)
 {
   const auto key = attestation::VirtualPlatform::stored_key(files, configuration.sealing_key_file);
   if (!key && key.error().code != ErrorCode::not_found)
@@ -156,7 +187,7 @@ Result<std::optional<Identity>> check_sealed(const Configuration& configuration,
   const auto sealed =
       std::any_of(names->begin(), names->end(), [](const std::string& name) { return name.ends_with(".sealed"); });
   if (!sealed)
-    return std::nullopt;
+    return Sealed{};
   if (!key)
     return fail(
         ErrorCode::not_found,
@@ -165,6 +196,12 @@ Result<std::optional<Identity>> check_sealed(const Configuration& configuration,
 
   attestation::SealedFiles reader(files, *key);
   const SealedState state(files, reader, configuration.sealed_directory);
+  if (!state.has_identity() && state.has_keys())
+  {
+    if (const auto keys = state.load_keys(); !keys)
+      return fail("cannot unseal this node's keys", keys.error());
+    return Sealed{std::nullopt, true};
+  }
   if (!state.has_identity())
     return fail(
         ErrorCode::not_found, std::string(sealed_key) + ": in '" + configuration.sealed_directory +
@@ -175,29 +212,64 @@ Result<std::optional<Identity>> check_sealed(const Configuration& configuration,
     return fail("cannot unseal this node's identity", identity.error());
   if (const auto durable = state.load(); !durable)
     return fail("cannot unseal the state of consensus", durable.error());
-  return std::move(*identity);
+  return Sealed{std::move(*identity), false};
 }
 
-Result<void>
-check_ledger(const Configuration& configuration, const base::FileSystem& files, const std::optional<Identity>& identity)
+Result<void> check_ledger(const Configuration& configuration, const base::FileSystem& files, const Sealed& sealed)
 {
+  const auto& identity = sealed.identity;
   const auto& directory = configuration.ledger_directory;
   const auto names = files.exists(directory) ? files.list(directory) : Result<std::vector<std::string>>{};
   if (!names)
     return fail(std::string(ledger_key) + " cannot be used", names.error());
   const bool has_ledger =
       std::any_of(names->begin(), names->end(), [](const std::string& name) { return name.starts_with("ledger_"); });
-  if (!identity && !names->empty())
+  if (!identity && !sealed.has_asked && !names->empty())
     return fail(
         ErrorCode::exists, std::string(ledger_key) + ": '" + directory +
                                "' is not empty, but this node has no sealed identity to read it with; give it the "
                                "sealed directory that belongs to it, or an empty ledger directory");
   if (identity && identity->service_created && !has_ledger)
     return fail(
-        ErrorCode::not_found, std::string(ledger_key) + ": '" + directory +
-                                  "' is empty, but this node has created a service; restore its ledger, or remove the "
-                                  "sealed directory '" +
-                                  configuration.sealed_directory + "' to begin a new service");
+        ErrorCode::not_found, std::string(ledger_key) + ": '" + directory + "' is empty, but this node has " +
+                                  (identity->joined ? "joined" : "created") +
+                                  " a service; restore its ledger, or remove the sealed directory '" +
+                                  configuration.sealed_directory + "' to " +
+                                  (identity->joined ? "join as a new node" : "begin a new service"));
+  return {};
+}
+
+/// A node serves without its control socket, so that this is no more than a warning.
+Result<void> check_control(const base::Path& path)
+{
+  constexpr std::size_t longest = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() > longest)
+    return fail(
+        ErrorCode::invalid,
+        std::string(control_key) + ": the path of a socket has " + std::to_string(longest) + " bytes at most");
+  if (auto good = check_no_directory(control_key, path); !good)
+    return good;
+  return check_directory(control_key, base::parent(path));
+}
+
+/// Who is let in is decided by the other side; whom to believe is in the file.
+Result<void> check_service_certificate(const Configuration& configuration, base::FileSystem& files)
+{
+  constexpr std::uint64_t max_size = 1 << 20;
+  const auto where = std::string(service_key) + " cannot be used: it is to hold the certificate of the service that " +
+                     "this node joins";
+  const auto pem = files.read(configuration.service_certificate_file, max_size);
+  if (!pem)
+    return fail(where, pem.error());
+  const auto certificate = crypto::Certificate::from_pem(*pem);
+  if (!certificate)
+    return fail(
+        where + ", but '" + configuration.service_certificate_file + "' is not a PEM certificate", certificate.error());
+  if (!certificate->is_ca() || !certificate->public_key().curve())
+    return fail(
+        ErrorCode::invalid, where + ", but '" + configuration.service_certificate_file +
+                                "' is the certificate of a node, a member or a user; take the one that the first node "
+                                "wrote, or GET /node/network says");
   return {};
 }
 }
@@ -207,14 +279,23 @@ check_start(const Configuration& configuration, base::FileSystem& files, std::in
 {
   if (auto good = check_places(configuration); !good)
     return std::unexpected(good.error());
-  const auto identity = check_sealed(configuration, files);
-  if (!identity)
-    return std::unexpected(identity.error());
-  if (auto good = check_ledger(configuration, files, *identity); !good)
+  const auto sealed = check_sealed(configuration, files);
+  if (!sealed)
+    return std::unexpected(sealed.error());
+  if (auto good = check_command(configuration, *sealed); !good)
     return std::unexpected(good.error());
+  if (auto good = check_ledger(configuration, files, *sealed); !good)
+    return std::unexpected(good.error());
+  const auto& identity = sealed->identity;
 
+  if (configuration.join)
+  {
+    if (!identity)
+      if (auto good = check_service_certificate(configuration, files); !good)
+        return std::unexpected(good.error());
+  }
   // Members and users are read once, when the service is created.
-  if (!*identity || !(*identity)->service_created)
+  else if (!identity || !identity->service_created)
   {
     if (const auto threshold = initial_recovery_threshold(configuration); !threshold)
       return std::unexpected(threshold.error());
@@ -226,6 +307,9 @@ check_start(const Configuration& configuration, base::FileSystem& files, std::in
       crypto::KeyPair::generate(configuration.curve), crypto::KeyPair::generate(configuration.curve), {}, {}, nullptr};
   if (const auto made = make_certificates(configuration, stand_in, {}, unix_seconds); !made)
     return std::unexpected(made.error());
-  return name_warnings(configuration);
+  auto warnings = name_warnings(configuration);
+  if (const auto control = check_control(configuration.control_socket); !control)
+    warnings.push_back(control.error().describe() + "; nodes cannot be managed from this machine");
+  return warnings;
 }
 }

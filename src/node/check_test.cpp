@@ -37,6 +37,7 @@ protected:
     configuration.service_certificate_file = path("service_cert.pem");
     configuration.node_certificate_file = path("nodecert.pem");
     configuration.pid_file = path("node.pid");
+    configuration.control_socket = path("control.sock");
   }
   ~Check() override
   {
@@ -199,6 +200,65 @@ TEST_F(Check, AServiceThatExistsNeedsItsFoundersNoMore)
   write("ledger/ledger_1", "");
   ASSERT_TRUE(files.remove(path("m0.pem")));
   EXPECT_EQ(check(), "good");
+}
+
+/// As one that has a file of the service it joins, and no members.
+TEST_F(Check, WhoJoinsReadsTheCertificateOfTheService)
+{
+  configuration.members.clear();
+  configuration.join.emplace();
+  EXPECT_SAYS(check(), "'command.service_certificate_file'");
+  write("service_cert.pem", "no certificate");
+  EXPECT_SAYS(check(), "is not a PEM certificate");
+  write("service_cert.pem", test::certificate("a user").pem());
+  EXPECT_SAYS(check(), "a node, a member or a user");
+  crypto::CertificateRequest request;
+  request.subject = "CN=service";
+  request.is_ca = true;
+  const auto service = crypto::KeyPair::generate(crypto::Curve::p384);
+  write("service_cert.pem", crypto::self_signed(service, request)->pem());
+  EXPECT_EQ(check(), "good");
+  configuration.pid_file = path("service_cert.pem");
+  EXPECT_SAYS(check(), "'output_files.pid_file' would overwrite the service's certificate");
+}
+
+TEST_F(Check, WhatIsSealedFitsWhatTheNodeIsToDo)
+{
+  write("sealing.key", std::string(32, 'k'));
+  attestation::SealedFiles sealed(files, std::string(32, 'k'));
+  SealedState state(files, sealed, configuration.sealed_directory);
+  ASSERT_TRUE(state.save_keys(NodeKeys::generate(crypto::Curve::p256)));
+  EXPECT_SAYS(check(), "has asked to join a service");
+  crypto::CertificateRequest request;
+  request.subject = "CN=service";
+  request.is_ca = true;
+  const auto service = crypto::self_signed(crypto::KeyPair::generate(crypto::Curve::p384), request)->pem();
+  write("service_cert.pem", service);
+  write("ledger/ledger_1-2.committed", "");
+  configuration.members.clear();
+  configuration.join.emplace();
+  EXPECT_EQ(check(), "good") << "of an earlier attempt";
+  ASSERT_TRUE(state.remove_keys());
+  EXPECT_SAYS(check(), "'ledger.directory'");
+  seal(false);
+  EXPECT_SAYS(check(), "was about to create a service");
+  seal(true);
+  EXPECT_EQ(check(), "good");
+}
+
+TEST_F(Check, AControlSocketThatCannotBeIsWarnedOf)
+{
+  for (const auto& wrong :
+       {home, path("nowhere/control.sock") + std::string(200, 'x'), path("m0.pem") + "/control.sock"})
+  {
+    configuration.control_socket = wrong;
+    const auto checked = check_start(configuration, files, now);
+    ASSERT_TRUE(checked) << wrong;
+    ASSERT_EQ(checked->size(), 1U) << wrong;
+    EXPECT_SAYS((*checked)[0], "'concordat.control_socket'");
+  }
+  configuration.control_socket = configuration.pid_file;
+  EXPECT_SAYS(check(), "are the same place");
 }
 
 TEST_F(Check, WhatIsWrittenHasAPlaceOfItsOwn)

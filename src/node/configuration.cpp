@@ -183,8 +183,52 @@ Result<void> read_interfaces(
   return check_addresses(out.interfaces);
 }
 
-void read_start(Section start, Configuration& out)
+/// One that is not named follows the other, in the proportion of the defaults.
+Result<void> read_consensus(Section consensus, Configuration& out)
 {
+  constexpr unsigned messages_in_silence = 8;
+  consensus.read_count("max_uncommitted_tx_count", out.max_uncommitted);
+  consensus.read_duration("message_timeout", out.message_timeout);
+  consensus.read_duration("election_timeout", out.election_timeout);
+  const bool message_named = consensus.find("message_timeout") != nullptr;
+  if (!consensus.find("election_timeout"))
+    out.election_timeout = std::max(out.election_timeout, out.message_timeout * messages_in_silence);
+  else if (!message_named)
+    out.message_timeout = std::min(out.message_timeout, out.election_timeout / messages_in_silence);
+  if (out.message_timeout.count() == 0)
+    return fail(
+        ErrorCode::invalid,
+        message_named ? "'consensus.message_timeout' must not be zero"
+                      : "'consensus.election_timeout' must be at least " + std::to_string(messages_in_silence) + "ms");
+  constexpr std::chrono::hours most(1);
+  if (out.election_timeout > most)
+    return fail(ErrorCode::invalid, "'consensus.election_timeout' must be 1h at most");
+  if (out.election_timeout < 2 * out.message_timeout)
+    return fail(
+        ErrorCode::invalid, "'consensus.election_timeout' must be at least twice 'consensus.message_timeout' (" +
+                                std::to_string(out.message_timeout.count()) +
+                                "ms): a primary that is well would be taken for a lost one");
+  return {};
+}
+
+Result<void> read_join(Section join, Configuration& out)
+{
+  auto& target = out.join.emplace();
+  join.read("target_rpc_address", target.target_rpc_address);
+  if (target.target_rpc_address.empty())
+    return fail(
+        ErrorCode::invalid, "'command.join.target_rpc_address' is missing: a node of the service that is to be joined");
+  join.read_duration("retry_timeout", target.retry_timeout);
+  join.read("follow_redirect", target.follow_redirect);
+  if (target.retry_timeout.count() == 0)
+    return fail(ErrorCode::invalid, "'command.join.retry_timeout' must not be zero");
+  return {};
+}
+
+Result<void> read_start(Section start, Configuration& out)
+{
+  if (!start.find("members"))
+    return fail(ErrorCode::invalid, "'command.start.members' is missing");
   start.read_list("constitution_files", out.constitution_files);
   for (const auto& value : start.find("members")->get_array())
   {
@@ -213,6 +257,11 @@ void read_start(Section start, Configuration& out)
       out.recovery_threshold = threshold->to_number<std::uint64_t>();
     out.service_configuration.erase("recovery_threshold");
   }
+  if (std::max(out.cose_issuer.size(), out.cose_subject.size()) > crypto::root_claim_limit)
+    return fail(
+        ErrorCode::invalid, "'command.start.cose_signatures' holds a text of more than " +
+                                std::to_string(crypto::root_claim_limit) + " bytes");
+  return {};
 }
 
 void read_ours(Section ours, Configuration& out)
@@ -229,6 +278,7 @@ void read_ours(Section ours, Configuration& out)
   ours.read("open_service", out.open_service);
   ours.read("sealed_directory", out.sealed_directory);
   ours.read("sealing_key_file", out.sealing_key_file);
+  ours.read("control_socket", out.control_socket);
   const auto handlers = ours.section("handlers");
   handlers.read_count("threads", out.handlers.threads);
   handlers.read_count("max_waiting", out.handlers.max_waiting);
@@ -275,12 +325,9 @@ Result<Configuration> parse_configuration(std::string_view text)
 
   const auto command = file.section("command");
   command.read("service_certificate_file", out.service_certificate_file);
-  read_start(command.section("start"), out);
-
-  if (std::max(out.cose_issuer.size(), out.cose_subject.size()) > crypto::root_claim_limit)
-    return fail(
-        ErrorCode::invalid, "'command.start.cose_signatures' holds a text of more than " +
-                                std::to_string(crypto::root_claim_limit) + " bytes");
+  const bool joins = command.find("type")->get_string() == "Join";
+  if (auto read = joins ? read_join(command.section("join"), out) : read_start(command.section("start"), out); !read)
+    return std::unexpected(read.error());
 
   const auto certificate = file.section("node_certificate");
   certificate.read("subject_name", out.node_subject);
@@ -301,7 +348,8 @@ Result<Configuration> parse_configuration(std::string_view text)
   std::string format = "Text";
   file.section("logging").read("format", format);
   out.log_format = format == "Json" ? base::LogFormat::json : base::LogFormat::text;
-  file.section("consensus").read_count("max_uncommitted_tx_count", out.max_uncommitted);
+  if (auto read = read_consensus(file.section("consensus"), out); !read)
+    return std::unexpected(read.error());
   file.read_count("worker_threads", out.worker_threads);
 
   const auto output = file.section("output_files");

@@ -67,6 +67,14 @@ struct TransactionLimits
   std::uint64_t max_batch_size = std::uint64_t{16} << 20;
 };
 
+/// How a node finds the service that it is to become part of (governance.md §10.4).
+struct JoinConfiguration
+{
+  std::string target_rpc_address; ///< host:port of an interface of any node of the service
+  std::chrono::milliseconds retry_timeout{1'000};
+  bool follow_redirect = true;
+};
+
 /// The configuration of one node, as its file says, with defaults filled in (governance.md §16). Keys that this
 /// release has no use for are checked and then left aside.
 struct Configuration
@@ -74,7 +82,9 @@ struct Configuration
   std::vector<RpcInterface> interfaces;
   boost::json::object node_to_node_interface;
 
-  base::Path service_certificate_file = "service_cert.pem";
+  std::optional<JoinConfiguration> join; ///< the node joins a service; without it, it creates one
+  base::Path service_certificate_file =
+      "service_cert.pem"; ///< written by a node that creates a service, read by others
   std::vector<base::Path> constitution_files;
   std::vector<MemberConfiguration> members;
   unsigned service_validity_days = 1;
@@ -96,6 +106,9 @@ struct Configuration
   base::Path snapshots_directory = "snapshots";
   base::LogFormat log_format = base::LogFormat::text;
   std::uint64_t max_uncommitted = 10'000;
+  std::chrono::milliseconds message_timeout{50}; ///< the primary speaks at least so often
+  std::chrono::milliseconds election_timeout{
+      400}; ///< of silence before a node stands for election; at random up to two
   TransactionLimits transactions;
   unsigned worker_threads = 0;
   std::uint64_t open_files_kept_back = 0; ///< from connections; 0: as the server thinks fit
@@ -111,6 +124,7 @@ struct Configuration
   HandlerConfiguration handlers;
   base::Path sealed_directory = "sealed";
   base::Path sealing_key_file = "sealing.key";
+  base::Path control_socket = "control.sock"; ///< where the operator of the machine manages nodes
   boost::json::object application;
 };
 

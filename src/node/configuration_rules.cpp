@@ -59,7 +59,7 @@ Rule resolver(std::string_view name)
              object("target", {one_of("role", {"primary", "backup"}), text("interface"), address("address")})});
 }
 
-Rule network_rule()
+Rule make_network_rule()
 {
   const Rule interface{
       "",
@@ -92,7 +92,7 @@ Rule network_rule()
       true);
 }
 
-/// Of commands that this release does not know, so that one file can serve several.
+/// Snapshots are not fetched yet: what is said of them is checked and left aside.
 Rule join_rule()
 {
   return object(
@@ -124,24 +124,28 @@ Rule command_rule()
            one_of("recovery_role", {"NonParticipant", "Participant", "Owner"})});
   return object(
       "command",
-      {one_of("type", {"Start"}, true), path("service_certificate_file"),
+      {one_of("type", {"Start", "Join"}, true), path("service_certificate_file"),
        object(
-           "start",
-           {list_of("constitution_files", path("")), list_of("members", member, true),
-            validity("initial_service_certificate_validity_days"), text("service_subject_name"),
-            object("cose_signatures", {text("issuer"), text("subject")}),
-            object(
-                "service_configuration", {{"recovery_threshold", Kind::count},
-                                          validity("maximum_node_certificate_validity_days"),
-                                          validity("maximum_service_certificate_validity_days"),
-                                          {"recent_cose_proposals_window_size", Kind::count}})},
-           true),
+           "start", {list_of("constitution_files", path("")), list_of("members", member),
+                     validity("initial_service_certificate_validity_days"), text("service_subject_name"),
+                     object("cose_signatures", {text("issuer"), text("subject")}),
+                     object(
+                         "service_configuration", {{"recovery_threshold", Kind::count},
+                                                   validity("maximum_node_certificate_validity_days"),
+                                                   validity("maximum_service_certificate_validity_days"),
+                                                   {"recent_cose_proposals_window_size", Kind::count}})}),
        join_rule(),
        object(
            "recover", {validity("initial_service_certificate_validity_days"), path("previous_service_identity_file"),
                        path("previous_sealed_ledger_secret_location"), text("previous_local_sealing_identity")})},
       true);
 }
+}
+
+const Rule& network_rule()
+{
+  static const Rule rule = make_network_rule();
+  return rule;
 }
 
 const Rule& configuration_rule()
@@ -216,6 +220,7 @@ const Rule& configuration_rule()
                          {"open_service", Kind::boolean},
                          path("sealed_directory"),
                          path("sealing_key_file"),
+                         path("control_socket"),
                          object(
                              "handlers", {count("threads", 0, max_threads),
                                           count("max_waiting", 1, 1'000'000),
