@@ -145,9 +145,9 @@ Result<Founders> read_founders(base::FileSystem& files, const Configuration& con
       return fail("'command.start.constitution_files[" + std::to_string(i) + "]' cannot be used", text.error());
     founders.constitution += *text;
   }
-  auto node_data = read_json(files, configuration.node_data_file);
+  auto node_data = read_node_data(files, configuration);
   if (!node_data)
-    return fail("'node_data_json_file' cannot be used", node_data.error());
+    return std::unexpected(node_data.error());
   founders.node_data = std::move(*node_data);
   auto service_data = read_json(files, configuration.service_data_file);
   if (!service_data)
@@ -180,37 +180,52 @@ Result<std::uint64_t> initial_recovery_threshold(const Configuration& configurat
   return wanted;
 }
 
-json::object node_record(
-    const Configuration& configuration, const Identity& identity, const attestation::Evidence& evidence,
-    const json::value& node_data, const std::map<std::string, std::string>& addresses)
+Result<json::value> read_node_data(base::FileSystem& files, const Configuration& configuration)
 {
-  json::object interfaces;
+  auto node_data = read_json(files, configuration.node_data_file);
+  if (!node_data)
+    return fail("'node_data_json_file' cannot be used", node_data.error());
+  return node_data;
+}
+
+PublishedInterfaces
+published_interfaces(const Configuration& configuration, const std::map<std::string, std::string>& addresses)
+{
+  PublishedInterfaces interfaces;
   for (const auto& interface : configuration.interfaces)
   {
     json::object shown = interface.as_configured;
     shown["published_address"] = published_address(interface, addresses);
-    interfaces[interface.listen.name] = std::move(shown);
+    interfaces.rpc[interface.listen.name] = std::move(shown);
   }
-  auto node_to_node = configuration.node_to_node_interface;
-  if (!node_to_node.contains("published_address"))
+  interfaces.node_to_node = configuration.node_to_node_interface;
+  if (!interfaces.node_to_node.contains("published_address"))
   {
     // Copied first: inserting a member moves the others.
-    json::value address = node_to_node.at("bind_address");
-    node_to_node["published_address"] = std::move(address);
+    json::value address = interfaces.node_to_node.at("bind_address");
+    interfaces.node_to_node["published_address"] = std::move(address);
   }
+  return interfaces;
+}
+
+json::object node_record(
+    const Configuration& configuration, const Identity& identity, const attestation::Evidence& evidence,
+    const json::value& node_data, const std::map<std::string, std::string>& addresses)
+{
+  auto interfaces = published_interfaces(configuration, addresses);
   return {
       {"code_digest", evidence.claims.code_digest},
       {"encryption_pub_key", identity.encryption_public_key_pem},
       {"ledger_secret_seqno", 1},
       {"node_data", node_data},
-      {"node_to_node_interface", std::move(node_to_node)},
+      {"node_to_node_interface", std::move(interfaces.node_to_node)},
       {"public_key", identity.node_key.public_key().pem()},
       {"quote_info",
        {{"endorsements", base::to_base64(evidence.endorsements)},
         {"format", evidence.format},
         {"quote", base::to_base64(evidence.quote)}}},
       {"retired_committed", false},
-      {"rpc_interfaces", std::move(interfaces)},
+      {"rpc_interfaces", std::move(interfaces.rpc)},
       {"status", "Trusted"}};
 }
 

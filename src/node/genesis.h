@@ -47,6 +47,19 @@ Result<Founders> read_founders(base::FileSystem& files, const Configuration& con
 /// governance.md §13. Error::invalid when the configured threshold cannot be.
 Result<std::uint64_t> initial_recovery_threshold(const Configuration& configuration);
 
+/// What the file that `node_data_json_file` names says; null without one.
+Result<boost::json::value> read_node_data(base::FileSystem& files, const Configuration& configuration);
+
+/// A node's interfaces as its record has them, each with the address that others use.
+struct PublishedInterfaces
+{
+  boost::json::object node_to_node;
+  boost::json::object rpc; ///< by name
+};
+/// @param addresses the bound address of each interface, by name
+PublishedInterfaces
+published_interfaces(const Configuration& configuration, const std::map<std::string, std::string>& addresses);
+
 /// The record of this node in `nodes.info`.
 /// @param addresses the bound address of each interface, by name
 boost::json::object node_record(

@@ -108,6 +108,11 @@ std::optional<Party> RequestRun::user(std::string_view id)
   return find_user(*state(), id);
 }
 
+const http::Session& RequestRun::session() const
+{
+  return exchange_->session();
+}
+
 bool RequestRun::move(Phase from, Phase to)
 {
   return phase_.compare_exchange_strong(from, to);

@@ -4,6 +4,7 @@
 #include "concordat/application.h"
 #include "http/server.h"
 #include "node/callers.h"
+#include "node/connection_context.h"
 #include "node/services.h"
 
 #include <atomic>
@@ -21,7 +22,7 @@ namespace concordat::node
 /// `run` is called once, on one thread; `refuse` may be called on another at any time. Who asked is answered once. Only
 /// a request that is sure to have changed nothing is given up: from the moment that its transaction is handed to the
 /// order, the answer is what became of it there.
-class RequestRun : private Context
+class RequestRun : private ConnectionContext
 {
 public:
   using Parameters = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -61,6 +62,7 @@ private:
   bool is_member(std::string_view id) override;
   std::optional<Party> member(std::string_view id) override;
   std::optional<Party> user(std::string_view id) override;
+  const http::Session& session() const override;
 
   void run_command();
   void run_read();

@@ -2,6 +2,8 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "ledger/entry.h"
+#include "node/entries_endpoint.h"
+#include "node/join_endpoint.h"
 #include "node/json.h"
 #include "node/node.h"
 #include "node/node_endpoints.h"
@@ -34,11 +36,14 @@ Result<void> Node::prepare(base::Executor& pool)
 
   const auto app_is_open = [this, flag = std::make_shared<OpenFlag>()] { return (*flag)(store_.committed()); };
   std::vector<Frontend> frontends;
+  auto of_node = node_endpoints(*services_);
+  of_node.push_back(join_endpoint(*services_, *identity_));
+  of_node.push_back(entries_endpoint(*services_));
   frontends.push_back({"/app", application_->info(), application_->endpoints(), app_is_open});
   frontends.push_back(
       {"/node",
        {"Concordat node", "What operators ask a node.", std::string(version), {}},
-       node_endpoints(*services_),
+       std::move(of_node),
        [] { return true; },
        kv::RunBy::node});
   frontends.push_back(

@@ -113,9 +113,11 @@ public:
   {
     return std::nullopt;
   }
-  Result<std::string> read(Seqno) const override
+  Result<std::string> read(Seqno seqno) const override
   {
-    return fail(ErrorCode::not_found, "there is no ledger");
+    const auto found = entries.find(seqno);
+    return found != entries.end() ? Result<std::string>(found->second)
+                                  : fail(ErrorCode::not_found, "there is no such entry");
   }
 
   /// Everything is agreed on, or nothing.
@@ -135,7 +137,8 @@ public:
   };
   std::vector<Waiter> waiters;
   std::vector<Waiter> barriers;
-  std::deque<ErrorCode> refusals; ///< of the next submissions
+  std::deque<ErrorCode> refusals;       ///< of the next submissions
+  std::map<Seqno, std::string> entries; ///< of the ledger
   std::function<void()> before_submit;
   View in_view = 2;
   bool writes = true;
@@ -244,6 +247,7 @@ public:
     frontends[1].prefix = "/node";
     frontends[1].endpoints = std::move(node);
     frontends[1].open = [] { return true; };
+    frontends[1].runs_by = kv::RunBy::node;
     dispatcher = std::make_unique<Dispatcher>(services, std::move(frontends));
   }
 
