@@ -1,0 +1,86 @@
+#include "node/peer_directory.h"
+
+#include "node/engine_ids.h"
+#include "node/json.h"
+#include "node/peer_message.h"
+#include "node/tables.h"
+
+#include <boost/json.hpp>
+
+namespace concordat::node
+{
+namespace
+{
+bool takes_part(const boost::json::object& record)
+{
+  const auto status = string_member(record, "status");
+  const auto* const committed = record.if_contains("retired_committed");
+  const bool gone = committed && committed->is_bool() && committed->get_bool();
+  return status == "Trusted" || (status == "Retired" && !gone);
+}
+}
+
+std::pair<Seqno, Seqno> PeerDirectory::versions_of(const kv::State& state)
+{
+  const auto version = [&](std::string_view table)
+  {
+    const auto* const map = state.find(table);
+    return map ? map->version : 0;
+  };
+  return {version(tables::node_info), version(tables::engine_ids)};
+}
+
+PeerDirectory::PeerDirectory(const kv::Snapshot& state) : versions_(versions_of(*state)), read_(true)
+{
+  kv::SnapshotTransaction reads(state, kv::RunBy::node);
+  nodes_ = node_ids(reads);
+  for (const auto& [id, node] : nodes_)
+    ids_[node] = id;
+  for (const auto cursor = reads.scan(tables::node_info); cursor->next();)
+  {
+    const peer::NodeId node(cursor->key());
+    const auto record = read_object(reads, tables::node_info, node);
+    const bool speaks = record && takes_part(*record);
+    may_speak_[node] = speaks;
+    const auto* const interface = speaks ? record->if_contains("node_to_node_interface") : nullptr;
+    if (!interface || !interface->is_object())
+      continue;
+    auto address = string_member(interface->get_object(), "published_address");
+    if (address.empty())
+      address = string_member(interface->get_object(), "bind_address");
+    if (is_peer_address(address))
+      addresses_[node] = std::move(address);
+  }
+}
+
+bool PeerDirectory::is_same(const kv::State& state) const
+{
+  return read_ && versions_ == versions_of(state);
+}
+
+bool PeerDirectory::may_speak(const peer::NodeId& node) const
+{
+  if (!read_)
+    return false;
+  const auto found = may_speak_.find(node);
+  return found != may_speak_.end() ? found->second : !ids_.contains(node);
+}
+
+bool PeerDirectory::is(const peer::NodeId& node, consensus::EngineId id) const
+{
+  const auto known = ids_.find(node);
+  return known != ids_.end() ? known->second == id : id != 0 && !nodes_.contains(id);
+}
+
+std::optional<peer::NodeId> PeerDirectory::node_of(consensus::EngineId id) const
+{
+  const auto found = nodes_.find(id);
+  return found != nodes_.end() ? std::optional(found->second) : std::nullopt;
+}
+
+std::optional<consensus::EngineId> PeerDirectory::id_of(const peer::NodeId& node) const
+{
+  const auto found = ids_.find(node);
+  return found != ids_.end() ? std::optional(found->second) : std::nullopt;
+}
+}

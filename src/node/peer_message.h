@@ -1,0 +1,73 @@
+#pragma once
+
+#include "concordat/error.h"
+#include "concordat/http.h"
+#include "concordat/transaction.h"
+#include "peer/channel.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+/// What the nodes of one service send each other, as bytes. All numbers are little-endian; a text is a u32 length and
+/// its bytes. Whatever is read here comes from another node, and may be anything.
+namespace concordat::node
+{
+/// What a message of the channel is. Its numbers are those on the wire.
+enum class PeerMessage : std::uint16_t
+{
+  consensus = 1,
+  forwarded_request = 2,
+  forwarded_answer = 3,
+};
+
+/// A message of consensus. Wire: u8 length and text of `address`, u32 length and bytes of `message`, then `batches`.
+struct ConsensusMessage
+{
+  /// Where its sender listens: who has been away for long may not know it yet, and could not answer.
+  std::string_view address;
+  std::string_view message; ///< of the engine
+  std::string_view batches; ///< the bytes of the batches that it names, in order
+
+  static constexpr std::size_t address_limit = 255;
+  static constexpr std::uint64_t message_limit = std::uint64_t{1} << 20;
+  /// All but `batches`. @pre within the limits
+  std::string encode_head() const;
+  /// Error::invalid for bytes that are none. The parts point into `bytes`.
+  static Result<ConsensusMessage> decode(std::string_view bytes);
+};
+
+/// A request that a node hands on to the primary (http-api.md §2.6).
+struct ForwardedRequest
+{
+  std::uint64_t id = 0;    ///< of the sender's, never used again by the same process
+  View view = 0;           ///< in which the sender takes the receiver for primary
+  std::string certificate; ///< DER, of the caller; empty if they showed none
+  Request request;
+
+  static constexpr std::uint64_t head_limit = std::uint64_t{1} << 20;  ///< bytes of all but the body
+  static constexpr std::uint64_t body_limit = std::uint64_t{64} << 20; ///< bytes
+  /// Error::limit if it is larger than may be forwarded.
+  Result<peer::Payload> encode() &&;
+  /// Error::invalid for bytes that are none, or a request that no interface would take.
+  static Result<ForwardedRequest> decode(std::string_view bytes);
+};
+
+/// The answer to it.
+struct ForwardedAnswer
+{
+  std::uint64_t id = 0; ///< of the request
+  bool close = false;   ///< the client's connection ends with it
+  Response response;    ///< without a stream
+
+  static constexpr std::uint64_t head_limit = std::uint64_t{1} << 20;
+  static constexpr std::uint64_t body_limit = std::uint64_t{32} << 20;
+  /// Error::limit if it is larger than may be sent back. @pre there is no stream
+  Result<peer::Payload> encode() &&;
+  /// Error::invalid for bytes that are none. Headers may hold anything: the server keeps them in their lines.
+  static Result<ForwardedAnswer> decode(std::string_view bytes);
+};
+
+/// host:port that can be called, of visible characters.
+bool is_peer_address(std::string_view text);
+}

@@ -1,0 +1,143 @@
+#include "node/peer_message.h"
+
+#include <gtest/gtest.h>
+
+namespace concordat::node
+{
+namespace
+{
+std::string joined(const peer::Payload& payload)
+{
+  std::string out;
+  for (const auto piece : payload.pieces())
+    out += piece;
+  return out;
+}
+
+ForwardedRequest request()
+{
+  ForwardedRequest out;
+  out.id = 7;
+  out.view = 3;
+  out.certificate = std::string("\0der", 4);
+  out.request.method = "POST";
+  out.request.path = "/app/write";
+  out.request.query = "a=b";
+  out.request.headers = {{"accept", "*/*"}, {"accept", ""}};
+  out.request.body = std::string("\0body", 5);
+  return out;
+}
+}
+
+TEST(PeerMessage, ARequestArrivesAsItWas)
+{
+  const auto bytes = joined(*request().encode());
+  const auto read = ForwardedRequest::decode(bytes);
+  ASSERT_TRUE(read) << read.error().describe();
+  const auto expected = request();
+  EXPECT_EQ(read->id, expected.id);
+  EXPECT_EQ(read->view, expected.view);
+  EXPECT_EQ(read->certificate, expected.certificate);
+  EXPECT_EQ(read->request.method, expected.request.method);
+  EXPECT_EQ(read->request.path, expected.request.path);
+  EXPECT_EQ(read->request.query, expected.request.query);
+  EXPECT_EQ(read->request.headers, expected.request.headers);
+  EXPECT_EQ(read->request.body, expected.request.body);
+}
+
+TEST(PeerMessage, HalfARequestIsNone)
+{
+  const auto bytes = joined(*request().encode());
+  const auto head = bytes.size() - request().request.body.size();
+  for (std::size_t size = 0; size < head; ++size)
+  {
+    const auto read = ForwardedRequest::decode(std::string_view(bytes).substr(0, size));
+    ASSERT_FALSE(read) << size;
+    EXPECT_EQ(read.error().code, ErrorCode::invalid);
+  }
+}
+
+TEST(PeerMessage, ARequestThatNoInterfaceTakesIsRefused)
+{
+  const auto refused = [](const std::function<void(Request&)>& change)
+  {
+    auto changed = request();
+    change(changed.request);
+    return !ForwardedRequest::decode(joined(*std::move(changed).encode()));
+  };
+  EXPECT_FALSE(refused([](Request&) {}));
+  EXPECT_TRUE(refused([](Request& one) { one.method = ""; }));
+  EXPECT_TRUE(refused([](Request& one) { one.method = "post"; }));
+  EXPECT_TRUE(refused([](Request& one) { one.method = "POST /"; }));
+  EXPECT_TRUE(refused([](Request& one) { one.method = std::string(33, 'A'); }));
+  EXPECT_TRUE(refused([](Request& one) { one.path = "app"; }));
+  EXPECT_TRUE(refused([](Request& one) { one.path = "/app\r\nx: y"; }));
+  EXPECT_TRUE(refused([](Request& one) { one.headers = {{"", "value"}}; }));
+  EXPECT_TRUE(refused([](Request& one) { one.headers = {{"a b", "value"}}; }));
+  EXPECT_TRUE(refused([](Request& one) { one.headers = {{"a", "b\r\nc: d"}}; }));
+}
+
+TEST(PeerMessage, WhatIsTooLargeIsNotSent)
+{
+  auto large = request();
+  large.request.body.assign(ForwardedRequest::body_limit + 1, 'x');
+  EXPECT_EQ(std::move(large).encode().error().code, ErrorCode::limit);
+  large = request();
+  large.request.query.assign(ForwardedRequest::head_limit, 'x');
+  EXPECT_EQ(std::move(large).encode().error().code, ErrorCode::limit);
+  large = request();
+  large.request.headers.assign(2000, {"a", "b"});
+  EXPECT_EQ(std::move(large).encode().error().code, ErrorCode::limit);
+  ForwardedAnswer answer;
+  answer.response.body.assign(ForwardedAnswer::body_limit + 1, 'x');
+  EXPECT_EQ(std::move(answer).encode().error().code, ErrorCode::limit);
+}
+
+TEST(PeerMessage, NoCountOfHeadersMakesMemory)
+{
+  std::string bytes(16, '\0');                 // id and view
+  bytes += std::string(16, '\0');              // certificate, method, path, query
+  bytes += std::string("\xff\xff\xff\xff", 4); // headers
+  EXPECT_FALSE(ForwardedRequest::decode(bytes));
+  EXPECT_FALSE(ForwardedRequest::decode(bytes + std::string(100, '\0')));
+}
+
+TEST(PeerMessage, AnAnswerArrivesAsItWas)
+{
+  ForwardedAnswer answer{9, true, Response::error(404, "ResourceNotFound", "no")};
+  const auto expected = answer.response;
+  const auto bytes = joined(*std::move(answer).encode());
+  const auto read = ForwardedAnswer::decode(bytes);
+  ASSERT_TRUE(read) << read.error().describe();
+  EXPECT_EQ(read->id, 9U);
+  EXPECT_TRUE(read->close);
+  EXPECT_EQ(read->response.status, 404);
+  EXPECT_EQ(read->response.headers, expected.headers);
+  EXPECT_EQ(read->response.body, expected.body);
+  for (std::size_t size = 0; size < bytes.size() - expected.body.size(); ++size)
+    EXPECT_FALSE(ForwardedAnswer::decode(std::string_view(bytes).substr(0, size))) << size;
+}
+
+TEST(PeerMessage, AnAnswerEndsTheExchange)
+{
+  for (const int status : {0, 100, 199, 600, 65535})
+  {
+    ForwardedAnswer answer{1, false, Response::empty(status)};
+    EXPECT_FALSE(ForwardedAnswer::decode(joined(*std::move(answer).encode()))) << status;
+  }
+}
+
+TEST(PeerMessage, AMessageOfConsensusIsCutWhereItSays)
+{
+  const auto bytes = ConsensusMessage{"10.0.0.4:8081", "message", {}}.encode_head() + "batches";
+  const auto read = ConsensusMessage::decode(bytes);
+  ASSERT_TRUE(read) << read.error().describe();
+  EXPECT_EQ(read->address, "10.0.0.4:8081");
+  EXPECT_EQ(read->message, "message");
+  EXPECT_EQ(read->batches, "batches");
+  for (std::size_t size = 0; size < bytes.size() - 7; ++size)
+    EXPECT_FALSE(ConsensusMessage::decode(std::string_view(bytes).substr(0, size))) << size;
+  for (const auto* const address : {":1", "a:", "a b:1", "a", "a\n:1"})
+    EXPECT_FALSE(ConsensusMessage::decode(ConsensusMessage{address, "message", {}}.encode_head())) << address;
+}
+}

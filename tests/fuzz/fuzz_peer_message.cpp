@@ -1,0 +1,47 @@
+#include "node/peer_message.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace
+{
+using namespace concordat;
+using namespace concordat::node;
+
+void require(bool holds)
+{
+  if (!holds)
+    std::abort();
+}
+
+std::string joined(const peer::Payload& payload)
+{
+  std::string out;
+  for (const auto piece : payload.pieces())
+    out += piece;
+  return out;
+}
+}
+
+/// What another node sends: the first byte says as what it is read. What is read is written as it came.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+  if (size == 0)
+    return 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+  if (data[0] % 3 == 0)
+  {
+    if (const auto read = ConsensusMessage::decode(bytes))
+      require(read->encode_head() + std::string(read->batches) == bytes);
+  }
+  else if (data[0] % 3 == 1)
+  {
+    if (auto read = ForwardedRequest::decode(bytes))
+      require(joined(*std::move(*read).encode()) == bytes);
+  }
+  else if (auto read = ForwardedAnswer::decode(bytes))
+    require(joined(*std::move(*read).encode()) == bytes);
+  return 0;
+}
