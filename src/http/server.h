@@ -90,6 +90,8 @@ struct Session
   std::string client_certificate;
   /// View of the first request, 0 before it (http-api.md §2.4). For the handler's use.
   std::atomic<std::uint64_t> first_view{0};
+  /// A request of it was handed on to the primary (http-api.md §2.6). For the handler's use.
+  std::atomic<bool> forwarded{false};
   /// What the handler found out about the client; touched only while it runs, on the connection's thread.
   std::shared_ptr<void> handler_data;
 };

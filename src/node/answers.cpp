@@ -66,6 +66,53 @@ Response refused(const Error& error)
                                         : Response::error(503, "TransactionReplicationFailed", error.describe());
 }
 
+Response no_primary()
+{
+  return Response::error(503, "InternalError", "No primary is known at present; nothing was done, try again later");
+}
+
+Response forwarded_already()
+{
+  return Response::error(
+      503, "RequestAlreadyForwarded",
+      "The request was forwarded to a node that is not primary; nothing was done, try again later");
+}
+
+Response not_forwarded(std::string_view message)
+{
+  return Response::error(503, "InternalError", message);
+}
+
+Response too_large_to_forward(std::string_view what)
+{
+  return Response::error(
+      413, "RequestBodyTooLarge",
+      "The request cannot be forwarded to the primary, as " + std::string(what) +
+          "; send it to the primary itself (GET /node/network/nodes/primary)");
+}
+
+Response answer_too_large(const Headers& headers)
+{
+  auto response = Response::error(
+      500, "InternalError",
+      "The primary's answer is too large to be forwarded, and the request may have taken effect; ask the primary "
+      "itself (GET /node/network/nodes/primary)");
+  if (const auto id = find_header(headers, "x-ms-ccf-transaction-id"))
+    response.headers.emplace_back("x-ms-ccf-transaction-id", *id);
+  return response;
+}
+
+Response forwarding_timeout()
+{
+  return Response::text("The primary has not answered in time; whether the request took effect is not known", 504);
+}
+
+Response fate_unknown(std::string_view why)
+{
+  return Response::error(
+      503, "TransactionReplicationFailed", std::string(why) + "; whether the request took effect is not known here");
+}
+
 Response too_many_conflicts()
 {
   return later(

@@ -26,6 +26,25 @@ Response session_lost(View started, View now);
 /// A transaction that did not get into the order, or whose fate there is not known.
 Response refused(const Error& error);
 
+// Of requests for the primary that reach another node (http-api.md §2.6, §2.7).
+
+/// Nobody is known to lead; nothing was done.
+Response no_primary();
+/// A forwarded request has come to a node that does not lead; nothing was done.
+Response forwarded_already();
+/// It did not get as far as leaving this node; nothing was done.
+Response not_forwarded(std::string_view message);
+/// @param what  is too large
+Response too_large_to_forward(std::string_view what);
+/// The primary has done what was asked, and this is too large to be sent back.
+/// @param headers  of its answer: those that name the transaction are kept
+Response answer_too_large(const Headers& headers);
+/// No answer has come in time: whether it took effect is not known.
+Response forwarding_timeout();
+/// Whether it took effect is not known.
+/// @param why  a sentence without a stop
+Response fate_unknown(std::string_view why);
+
 Response too_many_conflicts();
 
 /// Too many transactions wait for agreement.

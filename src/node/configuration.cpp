@@ -136,6 +136,26 @@ void read_http(Section http, http::Limits& limits, std::uint64_t& open_files_kep
   http.read_count("open_files_kept_back", open_files_kept_back);
 }
 
+/// @param path  of `target`
+Result<void> read_target(const Section& target, const std::string& path, RedirectionTarget& out)
+{
+  const auto details = target.section("target");
+  std::string kind = "NodeByRole";
+  target.read("kind", kind);
+  if (kind == "StaticAddress")
+  {
+    details.read("address", out.address);
+    if (out.address.empty())
+      return fail(ErrorCode::invalid, "'" + path + ".target.address' is missing");
+    return {};
+  }
+  std::string role = out.role == RedirectionTarget::Role::primary ? "primary" : "backup";
+  details.read("role", role);
+  out.role = role == "primary" ? RedirectionTarget::Role::primary : RedirectionTarget::Role::backup;
+  details.read("interface", out.interface);
+  return {};
+}
+
 Result<void> read_interfaces(
     const json::object& network, std::optional<std::chrono::milliseconds> idle_timeout, Section clients,
     Configuration& out)
@@ -164,6 +184,9 @@ Result<void> read_interfaces(
     std::string authority = "Service";
     section.section("endorsement").read("authority", authority);
     interface.endorsed_by_service = authority == "Service";
+    auto timeout = static_cast<std::uint64_t>(interface.forwarding_timeout.count());
+    section.read_count("forwarding_timeout_ms", timeout);
+    interface.forwarding_timeout = std::chrono::milliseconds(timeout);
     const auto here = "network.rpc_interfaces." + std::string(name);
     if (limits.max_open_sessions_hard < limits.max_open_sessions_soft)
       return fail(
@@ -174,6 +197,16 @@ Result<void> read_interfaces(
       interface.accepted_endpoints.emplace();
       section.read_list("accepted_endpoints", *interface.accepted_endpoints);
       if (auto read = read_expressions(here + ".accepted_endpoints", *interface.accepted_endpoints); !read)
+        return read;
+    }
+    if (section.find("redirections"))
+    {
+      auto& redirections = interface.redirections.emplace();
+      const auto both = section.section("redirections");
+      const auto there = here + ".redirections.";
+      if (auto read = read_target(both.section("to_primary"), there + "to_primary", redirections.to_primary); !read)
+        return read;
+      if (auto read = read_target(both.section("to_backup"), there + "to_backup", redirections.to_backup); !read)
         return read;
     }
     out.interfaces.push_back(std::move(interface));

@@ -39,13 +39,34 @@ struct UserConfiguration
   std::optional<base::Path> data_file;
 };
 
+/// Where requests are sent that another node has to answer (http-api.md §2.7).
+struct RedirectionTarget
+{
+  enum class Role
+  {
+    primary,
+    backup,
+  };
+  Role role = Role::primary;
+  std::string interface; ///< of that node; empty: the one that the request came in on
+  std::string address;   ///< this, whoever has which role; empty: by role
+};
+
+struct Redirections
+{
+  RedirectionTarget to_primary;
+  RedirectionTarget to_backup{RedirectionTarget::Role::backup, {}, {}};
+};
+
 struct RpcInterface
 {
   http::Interface listen;
   std::string published_address; ///< empty: the bound address
   std::optional<std::vector<std::string>> accepted_endpoints;
-  bool endorsed_by_service = true;   ///< false: the interface shows the node's self-signed certificate
-  boost::json::object as_configured; ///< for the node's record
+  bool endorsed_by_service = true; ///< false: the interface shows the node's self-signed certificate
+  std::chrono::milliseconds forwarding_timeout{3000};
+  std::optional<Redirections> redirections; ///< instead of forwarding
+  boost::json::object as_configured;        ///< for the node's record
 };
 
 /// Where handlers run that take long, and for how long anybody waits for them.

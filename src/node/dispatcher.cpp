@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "node/answers.h"
 #include "node/common_endpoints.h"
+#include "node/forwarder.h"
+#include "node/redirection.h"
 #include "node/request_run.h"
 
 #include <algorithm>
@@ -35,12 +37,15 @@ Dispatcher::Dispatcher(Services& services, std::vector<Frontend> frontends) : se
       app_ = &installed;
   CHECK(app_, "there is always an application");
   for (const auto& interface : services_.configuration.interfaces)
+  {
+    redirects_ = redirects_ || interface.redirections;
     if (interface.accepted_endpoints)
     {
       accepted_.push_back({interface.listen.name, {}});
       for (const auto& expression : *interface.accepted_endpoints)
         accepted_.back().expressions.emplace_back(expression);
     }
+  }
 }
 
 const Dispatcher::Installed& Dispatcher::frontend_of(std::string_view path, std::string_view& rest) const
@@ -78,19 +83,23 @@ http::Router::Match Dispatcher::find(const http::Router& router, std::string_vie
   return match;
 }
 
-void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
+/// Answers itself where there is none.
+std::optional<Dispatcher::Target> Dispatcher::target_of(const std::shared_ptr<http::Exchange>& exchange) const
 {
   const auto& request = exchange->request();
-  auto& session = exchange->session();
   std::string_view path;
   const auto& installed = frontend_of(request.path, path);
+  const auto answered = [&](Response response, bool close = false)
+  {
+    exchange->respond(std::move(response), close);
+    return std::nullopt;
+  };
 
   const auto bound = services_.configuration.max_uncommitted;
   if (bound != 0 && installed.frontend.prefix != "/node" && services_.ordering.waiting() >= bound)
-    return exchange->respond(
-        answers::too_many_transactions("Too many transactions wait for agreement; try again later"));
+    return answered(answers::too_many_transactions("Too many transactions wait for agreement; try again later"));
   if (!installed.frontend.open())
-    return exchange->respond(Response::error(404, "FrontendNotOpen", "The frontend is not open"));
+    return answered(Response::error(404, "FrontendNotOpen", "The frontend is not open"));
 
   auto match = find(installed.router, request.method, path);
   using Kind = http::Router::Match::Kind;
@@ -99,29 +108,97 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
     // The application's users are told the path that they asked for. The framework's is named without its prefix, as
     // http-api.md §2.2 has it and clients expect.
     const auto named = &installed == app_ ? std::string_view(request.path) : path;
-    return exchange->respond(Response::error(
+    return answered(Response::error(
         404, "ResourceNotFound", "There is no endpoint " + std::string(named.substr(0, longest_named_path))));
   }
   if (match.kind == Kind::other_verb)
-    return exchange->respond(answers::unknown_verb(match.methods, request.method));
+    return answered(answers::unknown_verb(match.methods, request.method));
   if (match.kind == Kind::ambiguous)
-    return exchange->respond(Response::error(500, "InternalError", "More than one endpoint fits this path"), true);
+    return answered(Response::error(500, "InternalError", "More than one endpoint fits this path"), true);
+  return Target{installed, installed.frontend.endpoints[match.index], std::move(match.parameters)};
+}
 
-  const auto& endpoint = installed.frontend.endpoints[match.index];
-  if (!accepted_.empty() && !accepted(session, installed.frontend.prefix + endpoint.path))
+void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
+{
+  auto target = target_of(exchange);
+  if (!target)
+    return;
+  const auto& endpoint = target->endpoint;
+  auto& session = exchange->session();
+  if (!accepted_.empty() && !accepted(session, target->installed.frontend.prefix + endpoint.path))
     return exchange->respond(Response::empty(503));
 
   const auto view = services_.ordering.view();
   std::uint64_t started = 0;
   if (!session.first_view.compare_exchange_strong(started, view) && started != view)
     return exchange->respond(answers::session_lost(started, view), true);
+  if (is_for_another(exchange, endpoint, view))
+    return;
 
   const auto run = std::make_shared<RequestRun>(
-      services_, endpoint, installed.frontend.runs_by, exchange, std::move(match.parameters), view);
-  if (endpoint.place == Place::io_thread && request.body.size() <= services_.configuration.handlers.inline_body_size)
+      services_, endpoint, target->installed.frontend.runs_by, exchange, std::move(target->parameters), view);
+  const auto size = exchange->request().body.size();
+  if (endpoint.place == Place::io_thread && size <= services_.configuration.handlers.inline_body_size)
     run->run();
   else
-    queue(run, request.body.size());
+    queue(run, size);
+}
+
+const RpcInterface* Dispatcher::interface_of(const http::Session& session) const
+{
+  for (const auto& one : services_.configuration.interfaces)
+    if (one.listen.name == session.interface)
+      return &one;
+  return nullptr;
+}
+
+/// Sends what the primary has to answer there, or who asks (http-api.md §2.1 step 6).
+bool Dispatcher::is_for_another(
+    const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint, View view) const
+{
+  const auto& session = exchange->session();
+  const auto* const redirecting = redirects_ ? interface_of(session) : nullptr;
+  const bool redirects = redirecting && redirecting->redirections;
+  const auto forwarding = forwarding_of(endpoint);
+  const bool concerned =
+      redirects ? is_redirected(endpoint)
+                : forwarding == Forwarding::always ||
+                      (forwarding == Forwarding::sometimes && session.forwarded.load(std::memory_order_relaxed));
+  if (!concerned || services_.ordering.can_write())
+    return false;
+  const auto agreement = services_.ordering.agreement();
+  // Alone, or leading and not yet, or not at present, able to write: the order says what the matter is.
+  if (agreement.leader == agreement.self || agreement.configuration.voters == std::vector{agreement.self})
+    return false;
+
+  if (redirects)
+    exchange->respond(redirect_to_primary(services_, *redirecting, exchange->request()));
+  else if (!services_.forwarder)
+    exchange->respond(Response::error(500, "InternalError", "This node cannot forward requests"));
+  else
+  {
+    const auto* const interface = interface_of(session);
+    services_.forwarder->forward(
+        exchange, view, interface ? interface->forwarding_timeout : RpcInterface().forwarding_timeout);
+  }
+  return true;
+}
+
+void Dispatcher::handle_forwarded(const std::shared_ptr<http::Exchange>& exchange, View view) const
+{
+  // Not forwarded again: two nodes that take each other for primary would never end.
+  if (!services_.ordering.can_write() || services_.ordering.view() != view)
+    return exchange->respond(answers::forwarded_already());
+  auto target = target_of(exchange);
+  if (!target)
+    return;
+  if (forwarding_of(target->endpoint) == Forwarding::never)
+    return exchange->respond(answers::forwarded_already());
+  queue(
+      std::make_shared<RequestRun>(
+          services_, target->endpoint, target->installed.frontend.runs_by, exchange, std::move(target->parameters),
+          view),
+      exchange->request().body.size());
 }
 
 /// Has the request run on the pool.

@@ -8,8 +8,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <regex>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace concordat::node
@@ -38,13 +41,27 @@ public:
 
   void handle(const std::shared_ptr<http::Exchange>& exchange) const;
 
+  /// A request that another node has handed on to this one, which it takes for primary in `view`. It runs here or
+  /// nowhere (http-api.md §2.6). Called on threads of the channel between nodes: it runs on the pool.
+  void handle_forwarded(const std::shared_ptr<http::Exchange>& exchange, View view) const;
+
 private:
   struct Installed
   {
     Frontend frontend;
     http::Router router;
   };
+  /// The endpoint of a request.
+  struct Target
+  {
+    const Installed& installed;
+    const Endpoint& endpoint;
+    std::vector<std::pair<std::string_view, std::string_view>> parameters;
+  };
   const Installed& frontend_of(std::string_view path, std::string_view& rest) const;
+  std::optional<Target> target_of(const std::shared_ptr<http::Exchange>& exchange) const;
+  const RpcInterface* interface_of(const http::Session& session) const;
+  bool is_for_another(const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint, View view) const;
   bool accepted(const http::Session& session, const std::string& endpoint) const;
   static http::Router::Match find(const http::Router& router, std::string_view method, std::string_view path);
   void queue(const std::shared_ptr<RequestRun>& run, std::uint64_t body_size) const;
@@ -58,5 +75,6 @@ private:
     std::vector<std::regex> expressions;
   };
   std::vector<Accepted> accepted_;
+  bool redirects_ = false; ///< on any interface
 };
 }

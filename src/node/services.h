@@ -16,6 +16,8 @@
 
 namespace concordat::node
 {
+class Forwarder;
+
 /// What endpoints of the framework work with. Outlives the server; usable from any thread.
 struct Services
 {
@@ -33,6 +35,7 @@ struct Services
   std::atomic<bool> stop_notice{false};
   std::atomic<std::uint64_t> token_refresh_attempts{0};
   std::atomic<std::uint64_t> token_refresh_failures{0};
+  Forwarder* forwarder = nullptr; ///< outlives the server; null: this node hands nothing on
 };
 
 /// The service is open in this state (http-api.md §2.3).
