@@ -101,6 +101,8 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   batcher_.settled(batch->transactions);
   tracker_.committed(*batch);
   feed_.committed(batch->signature_txid);
+  if (options_.published)
+    options_.published(state);
   progressed_ = true;
   // Files get another name, which nobody waits for.
   ledger_.commit(seqno);

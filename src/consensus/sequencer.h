@@ -46,6 +46,8 @@ struct SequencerOptions : BatcherOptions
   Peers* peers = nullptr; ///< outlives the sequencer; null for a node that stays alone
   /// Who should take part, as the tables of a committed state say; null: as it is. Called on the consensus thread.
   std::function<std::vector<EngineId>(const kv::Snapshot&)> wanted = {};
+  /// Told of each state that is published, on the consensus thread: quick.
+  std::function<void(const kv::Snapshot&)> published = {};
   std::chrono::milliseconds tick{100};
   unsigned election_ticks = 10;
   std::uint64_t seed = 0;                                      ///< of the election time-outs; 0: the operating system's

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "ledger/entry.h"
+#include "node/engine_ids.h"
 #include "node/node.h"
 
 /// Beginning: from nothing to a service that has its creation transaction, and opening it.
@@ -31,7 +32,8 @@ Result<void> Node::create_service()
     return fail("cannot get the platform's evidence", evidence.error());
   const auto record = node_record(configuration_, *identity_, *evidence, founders->node_data, addresses_);
 
-  start_sequencer({std::move(*chunks), {}, {}, {}, {}, {}}, certificates->node.pem());
+  if (auto started = start_sequencer({std::move(*chunks), {}, {}, {}, {}, {}}, certificates->node.pem()); !started)
+    return started;
   if (auto opened = sequencer_->open_term(); !opened)
     return fail("cannot become primary", opened.error());
   const auto created = commit_now(
@@ -39,6 +41,7 @@ Result<void> Node::create_service()
       {
         write_genesis(
             transaction, *founders, *identity_, *certificates, record, *evidence, *threshold, configuration_, txid);
+        (void)give_engine_id(transaction, identity_->node_id());
         transaction.put(consensus::LogRecord::table, ledger::single_key, sequencer_->place().to_json());
         for (const auto& write : governed)
           transaction.put(write.map, write.key, write.value);

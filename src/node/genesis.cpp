@@ -201,8 +201,10 @@ published_interfaces(const Configuration& configuration, const std::map<std::str
   interfaces.node_to_node = configuration.node_to_node_interface;
   if (!interfaces.node_to_node.contains("published_address"))
   {
+    const auto bound = addresses.find(std::string(between_nodes));
     // Copied first: inserting a member moves the others.
-    json::value address = interfaces.node_to_node.at("bind_address");
+    json::value address =
+        bound == addresses.end() ? interfaces.node_to_node.at("bind_address") : json::value(bound->second);
     interfaces.node_to_node["published_address"] = std::move(address);
   }
   return interfaces;

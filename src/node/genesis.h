@@ -56,7 +56,9 @@ struct PublishedInterfaces
   boost::json::object node_to_node;
   boost::json::object rpc; ///< by name
 };
-/// @param addresses the bound address of each interface, by name
+/// The name of the interface between nodes among those of clients, which have one.
+constexpr std::string_view between_nodes;
+/// @param addresses the bound address of each interface, by name; of the one between nodes too
 PublishedInterfaces
 published_interfaces(const Configuration& configuration, const std::map<std::string, std::string>& addresses);
 

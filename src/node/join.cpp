@@ -199,6 +199,7 @@ private:
     consensus::DurableState durable;
     durable.term = end->txid.view;
     durable.mark = *end;
+    durable.several = true;
     if (auto saved = means_.sealed.save(durable); !saved)
       return fail("cannot seal the state of consensus", saved.error());
     Identity identity{

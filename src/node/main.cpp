@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <fcntl.h>
@@ -79,15 +80,26 @@ int run(
     return failed(platform.error());
   if (const auto warning = (*platform)->warning())
     spdlog::warn("{}", *warning);
+  // Waited for from now on: a node that joins may wait for days to be trusted.
+  std::atomic<bool> stop{false};
+  options.stop = &stop;
+  std::thread waits(
+      [&]
+      {
+        int signal = 0;
+        sigwait(&signals, &signal);
+        spdlog::info("stopping on signal {}", signal);
+        stop = true;
+      });
   auto started = node::Node::start(std::move(configuration), std::move(application), files, clock, **platform, options);
-  if (!started)
+  if (!started && !stop)
   {
     spdlog::critical("cannot start: {}", started.error().describe());
+    ::kill(::getpid(), SIGTERM);
+    waits.join();
     return failed(started.error());
   }
-  int signal = 0;
-  sigwait(&signals, &signal);
-  spdlog::info("stopping on signal {}", signal);
+  waits.join();
   return 0;
 }
 

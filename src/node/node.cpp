@@ -31,13 +31,21 @@ void Node::let_go(kv::Snapshot state)
 Node::~Node()
 {
   announce_stop();
+  stopping_ = true;
+  if (steward_.joinable())
+    steward_.join();
   // Handlers that run may still write: the order ends after them, and settles what they have submitted.
   if (pool_)
     pool_->stop();
   if (sequencer_)
     sequencer_->stop();
+  // The way to the others is still there: a primary hands over first.
   if (sequencer_thread_.joinable())
     sequencer_thread_.join();
+  if (link_)
+    link_->stop();
+  if (forwarder_)
+    forwarder_->stop();
   if (aside_)
     aside_->stop();
   server_.reset();
@@ -59,8 +67,9 @@ Result<std::unique_ptr<Node>> Node::start(
       new Node(std::move(configuration), std::move(application), files, clock, platform, options));
   node->aside_ =
       std::make_unique<base::WorkerPool>(base::WorkerPool::Options{.name = "aside", .threads = 1, .max_jobs = 4});
-  if (auto started =
-          node->take({&Node::lock, &Node::unseal, &Node::bind, &Node::restore, &Node::open_service, &Node::serve});
+  if (auto started = node->take(
+          {&Node::lock, &Node::unseal, &Node::bind, &Node::choose_port, &Node::restore, &Node::open_service,
+           &Node::serve});
       !started)
     return std::unexpected(started.error());
   return node;
@@ -142,10 +151,16 @@ Result<void> Node::bind()
   return {};
 }
 
-void Node::start_sequencer(consensus::SequencerStart start, const std::string& node_certificate_pem)
+Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::string& node_certificate_pem)
 {
-  consensus::Signer signer{identity_->node_id(),   identity_->node_key,        node_certificate_pem,
-                           identity_->service_key, configuration_.cose_issuer, configuration_.cose_subject};
+  const auto& joined = identity_->joined;
+  consensus::Signer signer{
+      identity_->node_id(),
+      identity_->node_key,
+      node_certificate_pem,
+      identity_->service_key,
+      joined ? joined->cose_issuer : configuration_.cose_issuer,
+      joined ? joined->cose_subject : configuration_.cose_subject};
   consensus::SequencerOptions options;
   options.chunk_size = configuration_.chunk_size;
   options.max_uncommitted = configuration_.max_uncommitted;
@@ -154,6 +169,12 @@ void Node::start_sequencer(consensus::SequencerStart start, const std::string& n
   options.max_batch_transactions = configuration_.transactions.max_batch_count;
   options.max_batch_bytes = configuration_.transactions.max_batch_size;
   options.aside = aside_.get();
+  if (!driven_)
+  {
+    if (auto linked = start_link(node_certificate_pem); !linked)
+      return linked;
+    be_one_of_several(options);
+  }
   if (driven_)
   {
     options.invariants = driven_->invariants;
@@ -162,6 +183,12 @@ void Node::start_sequencer(consensus::SequencerStart start, const std::string& n
   sequencer_ = std::make_unique<consensus::Sequencer>(
       store_, files_, configuration_.ledger_directory, *identity_->ledger_secrets, std::move(signer), clock_,
       *sealed_state_, options, std::move(start));
+  if (link_)
+  {
+    link_->deliver_to(*sequencer_);
+    link_->set_state(store_.committed());
+  }
+  return {};
 }
 
 Result<TxId> Node::commit_now(const std::function<Result<void>(Transaction&, TxId)>& write)

@@ -12,10 +12,15 @@
 #include "kv/store.h"
 #include "node/configuration.h"
 #include "node/dispatcher.h"
+#include "node/forwarded_requests.h"
+#include "node/forwarder.h"
 #include "node/genesis.h"
 #include "node/identity.h"
+#include "node/join.h"
+#include "node/peer_link.h"
 #include "node/services.h"
 
+#include <atomic>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -27,7 +32,8 @@ namespace concordat::node
 /// What the operator says at one start, on the command line.
 struct StartOptions
 {
-  bool accept_loss = false; ///< go on although committed transactions are missing; recorded in the ledger
+  bool accept_loss = false;          ///< go on although committed transactions are missing; recorded in the ledger
+  std::atomic<bool>* stop = nullptr; ///< set by another thread: a node that waits to be trusted gives up
 };
 
 /// What a node is given instead of a network and threads of its own, by whoever decides what it does when.
@@ -89,6 +95,14 @@ private:
   Result<void> unseal();
   Result<void> restore();
   Result<void> begin_alone();
+  Result<void> choose_port();
+  Result<void> join();
+  Result<void> take_part(
+      std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, const consensus::DurableState& durable);
+  Result<void> start_link(const std::string& node_certificate_pem);
+  void be_one_of_several(consensus::SequencerOptions& options);
+  void look_after_nodes();
+  void connect_requests();
   Result<void>
   go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, consensus::DurableState durable);
   Result<void> renew_secret(Seqno first);
@@ -105,7 +119,7 @@ private:
   Result<void> write_outputs();
   Result<TxId> commit_now(const std::function<Result<void>(Transaction&, TxId)>& write);
   void let_go(kv::Snapshot state);
-  void start_sequencer(consensus::SequencerStart start, const std::string& node_certificate_pem);
+  Result<void> start_sequencer(consensus::SequencerStart start, const std::string& node_certificate_pem);
 
   Configuration configuration_;
   std::unique_ptr<Application> application_;
@@ -123,13 +137,18 @@ private:
   std::int64_t newest_signature_ = 0;       ///< by the clock of then; 0 if there was none at start
   std::unique_ptr<base::WorkerPool> aside_; ///< does what nobody waits for
   kv::Store store_;
+  std::unique_ptr<PeerLink> link_; ///< null for a node that is driven
   std::unique_ptr<consensus::Sequencer> sequencer_;
   std::unique_ptr<base::WorkerPool> pool_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<ForwardedRequests> forwarded_;
+  std::unique_ptr<Forwarder> forwarder_;
   std::atomic<const Dispatcher*> serving_{nullptr};
   std::map<std::string, std::string> addresses_;
   std::unique_ptr<http::Server> server_;
   std::thread sequencer_thread_;
+  std::thread steward_;
+  std::atomic<bool> stopping_{false};
 };
 }

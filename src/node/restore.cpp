@@ -54,14 +54,16 @@ Result<void> Node::begin_alone()
 Result<void> Node::restore()
 {
   if (!identity_)
-    return begin_alone();
+    return configuration_.join ? join() : begin_alone();
   auto durable = sealed_state_->load();
   if (!durable)
     return fail("cannot unseal the state of consensus", durable.error());
-  const consensus::Trust trust{identity_->service_key.public_key(), durable->mark, options_.accept_loss};
+  const consensus::Trust trust{
+      identity_->service_key.public_key(), durable->mark, options_.accept_loss, !durable->several};
   const Seqno acknowledged = trust.accept_loss ? 0 : trust.mark.txid.seqno;
   auto chunks = ledger::ChunkFiles::open(
-      files_, configuration_.ledger_directory, *identity_->ledger_secrets, {.acknowledged = acknowledged});
+      files_, configuration_.ledger_directory, *identity_->ledger_secrets,
+      {.acknowledged = acknowledged, .alone = trust.alone});
   if (!chunks)
     return fail("cannot open the ledger", advise(chunks.error()));
   log_opened(**chunks);
@@ -79,6 +81,8 @@ Result<void> Node::restore()
         "were "
         "committed; whether these were is not known",
         replayed->cut_entries, replayed->state->seqno() + 1, replayed->cut_reason, trust.mark.txid.to_string());
+  if (durable->several)
+    return take_part(std::move(*chunks), std::move(*replayed), *durable);
   if (!replayed->signatures.empty())
     return go_on(std::move(*chunks), std::move(*replayed), *durable);
 
@@ -111,14 +115,16 @@ Node::go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed repl
     return renewed;
 
   const auto lost = replayed.loss_accepted ? durable.mark : consensus::Mark{};
-  start_sequencer(
-      {std::move(chunks),
-       std::move(replayed.tree),
-       std::move(replayed.views),
-       std::move(replayed.signatures),
-       durable,
-       {*index, durable.last_opened().term, *index, {}, {}}},
-      std::string(*certificate));
+  if (auto started = start_sequencer(
+          {std::move(chunks),
+           std::move(replayed.tree),
+           std::move(replayed.views),
+           std::move(replayed.signatures),
+           durable,
+           {*index, durable.last_opened().term, *index, {}, {}}},
+          std::string(*certificate));
+      !started)
+    return started;
   if (auto opened = sequencer_->open_term(); !opened)
     return fail("cannot become primary", opened.error());
   if (auto written = write_first_entry(lost); !written)

@@ -31,7 +31,9 @@ Result<void> Node::prepare(base::Executor& pool)
   services_.reset(new Services{
       configuration_, store_, *sequencer_, *identity_->ledger_secrets, evidence_, clock_, pool, identity_->node_id(),
       certificates->self_signed.pem(),
-      string_member(node_to_node, node_to_node.contains("published_address") ? "published_address" : "bind_address"),
+      link_ ? link_->published_address()
+            : string_member(
+                  node_to_node, node_to_node.contains("published_address") ? "published_address" : "bind_address"),
       [this] { return server_ ? server_->metrics() : std::vector<http::InterfaceMetrics>{}; }});
 
   const auto app_is_open = [this, flag = std::make_shared<OpenFlag>()] { return (*flag)(store_.committed()); };
@@ -73,8 +75,10 @@ Result<void> Node::serve()
       .niceness = base::least_urgent});
   if (auto prepared = prepare(*pool_); !prepared)
     return prepared;
+  connect_requests();
   serving_.store(dispatcher_.get(), std::memory_order_release);
   sequencer_thread_ = base::start_thread("sequencer", [this] { sequencer_->run(); });
+  steward_ = base::start_thread("steward", [this] { look_after_nodes(); });
 
   if (auto written = write_outputs(); !written)
     return written;
@@ -113,7 +117,8 @@ Result<void> Node::write_outputs()
   CHECK(service, "the service exists");
   boost::json::object addresses;
   for (const auto& [name, address] : addresses_)
-    addresses[name] = address;
+    if (name != between_nodes)
+      addresses[name] = address;
   const std::pair<std::optional<base::Path>, std::string> outputs[] = {
       {configuration_.service_certificate_file, string_member(*service, "cert")},
       {configuration_.node_certificate_file, services_->self_signed_certificate_pem},

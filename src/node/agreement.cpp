@@ -1,0 +1,183 @@
+#include "base/check.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "ledger/entry.h"
+#include "net/listening.h"
+#include "node/engine_ids.h"
+#include "node/json.h"
+#include "node/node.h"
+#include "node/peer_link.h"
+#include "node/tables.h"
+#include "node/trust.h"
+
+#include <boost/json.hpp>
+
+#include <thread>
+
+/// Being one of several: the way to the other nodes, who of them takes part, and what a primary sees to.
+namespace concordat::node
+{
+namespace
+{
+constexpr std::chrono::milliseconds steward_pause{100};
+
+bool retired_committed(const boost::json::object& record)
+{
+  const auto* const noted = record.if_contains("retired_committed");
+  return noted && noted->is_bool() && noted->get_bool();
+}
+
+/// Who should agree on transactions (governance.md §10.2, §10.3): a node that retires does until that is committed.
+std::vector<consensus::EngineId> who_takes_part(const kv::Snapshot& committed)
+{
+  kv::SnapshotTransaction state(committed);
+  std::vector<consensus::EngineId> out;
+  for (const auto cursor = state.scan(tables::node_info); cursor->next();)
+  {
+    const std::string id(cursor->key());
+    const auto record = read_object(state, tables::node_info, id);
+    const auto status = record ? string_member(*record, "status") : "";
+    if (status == "Trusted" || (status == "Retired" && !retired_committed(*record)))
+      if (const auto engine_id = engine_id_of(state, id))
+        out.push_back(*engine_id);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+bool any_retired(const kv::Snapshot& committed)
+{
+  kv::SnapshotTransaction state(committed);
+  for (const auto cursor = state.scan(tables::node_info); cursor->next();)
+  {
+    const auto record = read_object(state, tables::node_info, std::string(cursor->key()));
+    if (record && string_member(*record, "status") == "Retired" && !retired_committed(*record))
+      return true;
+  }
+  return false;
+}
+}
+
+/// Other nodes are told where this one listens before it has what it needs to speak, so the port is chosen first.
+Result<void> Node::choose_port()
+{
+  const auto& configured = configuration_.node_to_node_interface;
+  auto address = string_member(configured, "bind_address");
+  if (address.ends_with(":0"))
+  {
+    boost::asio::io_context io;
+    net::ListeningSocket socket(io);
+    auto bound = net::listen(socket, io, address);
+    if (!bound)
+      return std::unexpected(bound.error());
+    address = std::move(*bound);
+  }
+  addresses_[std::string(between_nodes)] = address;
+  return {};
+}
+
+Result<void> Node::start_link(const std::string& node_certificate_pem)
+{
+  const auto& configured = configuration_.node_to_node_interface;
+  PeerLink::Options options;
+  options.identity = {node_certificate_pem, identity_->node_key.private_pem()};
+  options.service_keys = {identity_->service_key.public_key()};
+  options.bind_address = addresses_.at(std::string(between_nodes));
+  options.published_address = string_member(configured, "published_address");
+  auto link = PeerLink::start(options, clock_);
+  if (!link)
+    return fail("cannot listen for other nodes", link.error());
+  link_ = std::move(*link);
+  return {};
+}
+
+/// What has to do with other nodes among the options of the order.
+void Node::be_one_of_several(consensus::SequencerOptions& options)
+{
+  kv::SnapshotTransaction state(store_.committed());
+  options.engine_id = engine_id_of(state, identity_->node_id()).value_or(1);
+  options.tick = configuration_.message_timeout;
+  options.election_ticks = static_cast<unsigned>(
+      configuration_.election_timeout / std::max(configuration_.message_timeout, std::chrono::milliseconds(1)));
+  options.wanted = who_takes_part;
+  options.peers = link_.get();
+  options.published = [this](const kv::Snapshot& committed) { link_->set_state(committed); };
+}
+
+Result<void> Node::take_part(
+    std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, const consensus::DurableState& durable)
+{
+  auto log = consensus::restore_log(durable, replayed);
+  if (!log)
+    return std::unexpected(log.error());
+  const auto last = log->batches.empty() ? replayed.state->seqno() : log->batches.rbegin()->second->descriptor.last;
+  if (auto cut = chunks->truncate(last); !cut)
+    return fail("cannot cut what is not in the log of consensus", cut.error());
+  store_.reset(replayed.state, replayed.state->txid().view);
+  kv::SnapshotTransaction state(store_.committed());
+  newest_signature_ = newest_signature_time(state, identity_->service_key.public_key());
+  const auto certificate = state.get(tables::node_certificates, identity_->node_id());
+  if (!certificate)
+    return fail(ErrorCode::denied, "this node takes no part in the service any more: its record is gone");
+  if (auto started = start_sequencer(
+          {std::move(chunks), std::move(replayed.tree), std::move(replayed.views), std::move(replayed.signatures),
+           durable, std::move(*log)},
+          std::string(*certificate));
+      !started)
+    return started;
+  return sequencer_->take_part();
+}
+
+Result<void> Node::join()
+{
+  std::atomic<bool> never{false};
+  auto joined = join_service(
+      configuration_, {*sealed_state_, files_, clock_, platform_, addresses_, options_.stop ? *options_.stop : never});
+  if (!joined)
+    return fail("cannot join the service", joined.error());
+  identity_.emplace(std::move(*joined));
+  return restore();
+}
+
+/// What only the primary can answer is handed on to it.
+void Node::connect_requests()
+{
+  const auto send = [this](const peer::NodeId& to, PeerMessage kind, peer::Payload payload)
+  { return link_->send(to, kind, std::move(payload)); };
+  const auto primary = [this]() -> std::optional<Forwarder::Primary>
+  {
+    const auto agreed = sequencer_->agreement();
+    const auto node = agreed.leader == agreed.self ? std::nullopt : link_->node_of(agreed.leader);
+    return node ? std::optional(Forwarder::Primary{*node, agreed.view}) : std::nullopt;
+  };
+  forwarder_ = std::make_unique<Forwarder>(Forwarder::Options{.send = send, .primary = primary}, clock_);
+  services_->forwarder = forwarder_.get();
+  forwarded_ = std::make_unique<ForwardedRequests>(
+      ForwardedRequests::Options{
+          .send = send,
+          .run = [this](const std::shared_ptr<http::Exchange>& exchange, View view)
+          { dispatcher_->handle_forwarded(exchange, view); }},
+      *pool_);
+  link_->handle(
+      PeerMessage::forwarded_request, [this](peer::Received message) { forwarded_->take(std::move(message)); });
+  link_->handle(PeerMessage::forwarded_answer, [this](const peer::Received& message) { forwarder_->take(message); });
+  forwarder_->start();
+}
+
+/// Notes of nodes whose retirement is committed that they take no part any more (governance.md §10.3).
+void Node::look_after_nodes()
+{
+  while (!stopping_)
+  {
+    std::this_thread::sleep_for(steward_pause);
+    const auto committed = store_.committed();
+    if (!sequencer_->can_write() || !any_retired(committed))
+      continue;
+    const auto transaction = store_.begin_fresh(kv::RunBy::node);
+    kv::SnapshotTransaction state(committed);
+    if (note_retired_committed(*transaction, state))
+      if (const auto noted = sequencer_->submit(*transaction, {}, {}); !noted)
+        spdlog::warn("that a node has retired is noted later: {}", noted.error().describe());
+  }
+}
+}
