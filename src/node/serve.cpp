@@ -126,7 +126,8 @@ Result<void> Node::write_outputs()
       {configuration_.node_to_node_address_file, services_->node_to_node_address},
       {configuration_.pid_file, std::to_string(::getpid()) + "\n"}};
   for (const auto& [path, content] : outputs)
-    if (path)
+    // Whoever joins was given the service's certificate in that file, and shares it with others, maybe.
+    if (path && !(configuration_.join && *path == configuration_.service_certificate_file))
       if (auto written = files_.replace(*path, content); !written)
         return fail("cannot write an output file", written.error());
   return {};
