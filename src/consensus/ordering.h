@@ -55,6 +55,13 @@ public:
   ///            Error::unavailable at once for one that may come to be but is not here.
   virtual void when_committed(TxId id, Done done) = 0;
 
+  /// For reads that must not be older than what anybody was told before: asks the other nodes whether this one still
+  /// leads, one round for all who ask meanwhile.
+  /// @return true if there is nothing to ask: this node is alone, or does not lead and so promises nothing; `done` is
+  ///         not called then. Else it is called as for `when_committed`: what is committed here from then on is fresh
+  ///         enough, or Error::unavailable: another node may have gone on.
+  virtual bool when_fresh(Done done) = 0;
+
   /// The view in which this node writes, or wrote last.
   virtual View view() const = 0;
   virtual bool can_write() const = 0;

@@ -56,7 +56,8 @@ Sequencer::Sequencer(
           replica_options(options_), clock, durable, start.durable, ledger_, options_.peers ? this : nullptr, start.log,
           tracker_.committed().seqno,
           {.committed = [this](const std::shared_ptr<const Batch>& batch) { finish(batch); },
-           .cut = [this](Seqno, const std::vector<std::shared_ptr<const Batch>>& lost) { cut(lost); }},
+           .cut = [this](Seqno, const std::vector<std::shared_ptr<const Batch>>& lost) { cut(lost); },
+           .read = [this](std::uint64_t token, bool fresh) { answer_reads(token, fresh); }},
           options_.invariants),
       feed_([this](Seqno seqno) { return ledger_.read(seqno); }, secrets, tracker_.committed())
 {
@@ -80,6 +81,59 @@ Result<TxId> Sequencer::submit(const kv::WriteTransaction& transaction, const Na
 void Sequencer::when_committed(TxId id, Done done)
 {
   tracker_.when_committed(id, std::move(done));
+}
+
+bool Sequencer::when_fresh(Done done)
+{
+  if (!promises_.load(std::memory_order_acquire))
+    return true;
+  {
+    const base::LockGuard lock(asking_mutex_);
+    if (!promises_.load(std::memory_order_relaxed))
+      return true;
+    asking_.push_back(std::move(done));
+  }
+  wake();
+  return false;
+}
+
+/// One round for all who have come since the last one began: an answer is of use only to who asked before.
+void Sequencer::ask_for_reads()
+{
+  if (!primary_)
+    return lose_reads();
+  if (asked_)
+    return;
+  {
+    const base::LockGuard lock(asking_mutex_);
+    if (asking_.empty())
+      return;
+    asked_for_.swap(asking_);
+  }
+  asked_ = ++last_token_;
+  replica_.read(last_token_);
+}
+
+void Sequencer::answer_reads(std::uint64_t token, bool fresh)
+{
+  CHECK(asked_ == token, "there is one round at a time");
+  asked_.reset();
+  const Result<void> outcome = fresh ? Result<void>{} : std::unexpected(not_primary);
+  for (const auto& done : std::exchange(asked_for_, {}))
+    done(outcome);
+}
+
+/// Nobody will ask for those who wait.
+void Sequencer::lose_reads()
+{
+  std::vector<Done> lost;
+  {
+    const base::LockGuard lock(asking_mutex_);
+    promises_ = false;
+    lost.swap(asking_);
+  }
+  for (const auto& done : lost)
+    done(std::unexpected(not_primary));
 }
 
 /// A batch is agreed on, and durable. The order here is what readers and writers rely on.
@@ -219,6 +273,7 @@ void Sequencer::follow_roles()
     open_view(true);
   if (!primary_)
     tracker_.follows(replica_.term());
+  promises_.store(primary_ && !is_alone(), std::memory_order_release);
   tell_agreement();
 }
 
@@ -354,6 +409,7 @@ void Sequencer::break_down(const Error& error, const std::vector<std::shared_ptr
   next_repair_ = clock_.steady() + options_.repair_interval;
   primary_ = false;
   auto all = give_up();
+  lose_reads();
   next_agreement_ = {};
   tell_agreement();
   all.insert(all.end(), lost.begin(), lost.end());
@@ -511,6 +567,7 @@ bool Sequencer::step()
   }
   follow_roles();
   adapt_membership();
+  ask_for_reads();
   if (!can_propose())
   {
     keep_mark(false);
@@ -554,6 +611,7 @@ void Sequencer::run()
       seal(committed_mark_, committed_index_);
     // Somebody may have got in since the last look; nobody does after this. What others may still commit is told too.
     refuse_all(stopping, give_up());
+    lose_reads();
   }
   catch (const std::exception& thrown)
   {

@@ -86,6 +86,7 @@ public:
 
   Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done) override;
   void when_committed(TxId id, Done done) override;
+  bool when_fresh(Done done) override EXCLUDES(asking_mutex_);
 
   /// Alone: becomes primary in a new view, which the first `step` signs, together with what was submitted before it:
   /// nothing is written until then, so that a start can say first under which secret it writes. The first transaction
@@ -153,6 +154,9 @@ private:
   void record_place();
   void adapt_membership();
   bool keeps_on();
+  void ask_for_reads() EXCLUDES(asking_mutex_);
+  void answer_reads(std::uint64_t token, bool fresh);
+  void lose_reads() EXCLUDES(asking_mutex_);
   void cede();
   bool can_propose() const;
   bool has_mail() const;
@@ -195,6 +199,15 @@ private:
   std::chrono::steady_clock::time_point next_agreement_;
   std::chrono::steady_clock::time_point next_adaption_;
   std::optional<std::chrono::steady_clock::time_point> patience_; ///< when it stops: for somebody to take over
+
+  /// Of reads that wait for an answer: at most one round at a time.
+  std::optional<std::uint64_t> asked_;
+  std::vector<Done> asked_for_;
+  std::uint64_t last_token_ = 0;
+
+  base::Mutex asking_mutex_;
+  std::atomic<bool> promises_{false};                  ///< this node leads others; looked at again under asking_mutex_
+  std::vector<Done> asking_ GUARDED_BY(asking_mutex_); ///< that wait for the next round
 
   mutable base::Mutex agreement_mutex_;
   Agreement agreement_ GUARDED_BY(agreement_mutex_);

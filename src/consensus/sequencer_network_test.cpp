@@ -255,6 +255,53 @@ TEST_F(NetworkTest, WhatIsNotKnownToBeCommittedIsLogAndNotState)
   EXPECT_EQ(committed(backup, "a"), "1");
 }
 
+TEST_F(NetworkTest, AReadOnThePrimaryIsFreshOnceAMajorityHasSaidSo)
+{
+  begin(3);
+  const auto primary = elect();
+  pass(3);
+  std::optional<Result<void>> first;
+  std::optional<Result<void>> second;
+  const auto into = [](std::optional<Result<void>>& told) { return [&told](const Result<void>& r) { told = r; }; };
+  ASSERT_FALSE(sequencer(primary).when_fresh(into(first)));
+  sequencer(primary).step();
+  EXPECT_FALSE(first) << "nobody has answered";
+  ASSERT_FALSE(sequencer(primary).when_fresh(into(second)));
+  deliver();
+  ASSERT_TRUE(first && second);
+  EXPECT_TRUE(*first && *second);
+  for (const EngineId id : {1, 2, 3})
+    EXPECT_EQ(sequencer(id).when_fresh(into(first)), id != primary) << "a backup promises nothing";
+}
+
+TEST_F(NetworkTest, ADeposedPrimarySaysOfNoReadThatItIsFresh)
+{
+  begin(3);
+  const auto primary = elect();
+  pass(3);
+  cut_off_.insert(primary);
+  // The second one waits for the round of the first.
+  std::optional<Result<void>> told[2];
+  for (auto& one : told)
+  {
+    ASSERT_FALSE(sequencer(primary).when_fresh([&one](const Result<void>& result) { one = result; }));
+    sequencer(primary).step();
+  }
+  const auto next = elect();
+  ASSERT_NE(next, primary);
+  std::optional<Result<void>> written;
+  ASSERT_TRUE(write(next, "key", "new", written));
+  pass(2);
+  ASSERT_TRUE(written && *written);
+  cut_off_.clear();
+  pass(static_cast<int>(options_.election_ticks));
+  for (const auto& one : told)
+  {
+    ASSERT_TRUE(one);
+    EXPECT_FALSE(*one);
+  }
+}
+
 /// Who takes part is what the table says.
 class MembershipTest : public NetworkTest
 {
@@ -388,6 +435,7 @@ TEST_F(MembershipTest, APrimaryThatStopsHandsOver)
   };
   sequencer(primary).run();
   clock_.asked = {};
+  member(primary).sequencer.reset();
   pass(3);
   const auto next = elect();
   EXPECT_NE(next, primary);

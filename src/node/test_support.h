@@ -81,6 +81,13 @@ public:
   {
     barriers.push_back({id, std::move(done)});
   }
+  bool when_fresh(Done done) override
+  {
+    if (is_fresh)
+      return true;
+    asked.push_back(std::move(done));
+    return false;
+  }
   View view() const override
   {
     return in_view;
@@ -142,6 +149,8 @@ public:
   std::function<void()> before_submit;
   View in_view = 2;
   bool writes = true;
+  bool is_fresh = true;    ///< there is nothing to ask
+  std::vector<Done> asked; ///< whether this node still leads
   consensus::Agreement agreed{
       .view = 2, .self = 1, .leader = 1, .primary = true, .configuration = {.voters = {1}}, .progress = {}};
   consensus::ViewHistory history;
