@@ -46,6 +46,7 @@ struct Node : DurableStateFile, Outbox
     ReplicaOptions options;
     options.id = id;
     options.seed = id;
+    options.kept_entries = 1'000;
     RestoredLog log;
     log.configuration.voters = std::move(voters);
     replica.emplace(
