@@ -1,6 +1,7 @@
 #pragma once
 
 #include "concordat/error.h"
+#include "concordat/transaction.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -86,6 +87,7 @@ struct PeerProgress
   Index matched = 0;     ///< up to where its log is known to be this one, durably
   bool active = false;   ///< it answered in this term, at most an election time-out (`election_ticks`) ago
   bool stranded = false; ///< it lacks entries that the log no longer has
+  Seqno seqno = 0;       ///< of the last transaction up to `matched`; 0 where nothing says it. Not from the engine
 
   bool operator==(const PeerProgress&) const = default;
 };

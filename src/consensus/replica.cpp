@@ -227,6 +227,15 @@ View Replica::term() const
   return engine_ ? engine_->term() : durable().term;
 }
 
+/// Of the last batch up to an index, as far as the log is in memory.
+Seqno Replica::seqno_at(Index index) const
+{
+  for (auto at = std::min(index, log_.last_index()); at >= log_.first_index(); --at)
+    if (const auto entry = log_.entry(at); entry.batch)
+      return entry.batch->last;
+  return 0;
+}
+
 Agreement Replica::agreement() const
 {
   Agreement out;
@@ -237,6 +246,8 @@ Agreement Replica::agreement() const
   out.leader = engine_->leader();
   out.configuration = engine_->configuration();
   out.progress = engine_->progress();
+  for (auto& other : out.progress)
+    other.seqno = seqno_at(other.matched);
   return out;
 }
 

@@ -150,6 +150,7 @@ public:
   std::shared_ptr<const Batch> batch(const Descriptor& descriptor) const;
 
 private:
+  Seqno seqno_at(Index index) const;
   Result<void> drain();
   Result<void> store(const Ready& round);
   Result<void> save_state(const Ready& round) EXCLUDES(durable_mutex_);

@@ -124,49 +124,6 @@ TEST_F(Endpoints, ReadinessEndsWithTheAnnouncementOfTheStop)
   EXPECT_EQ(body("/node/state").at("stop_notice"), true);
 }
 
-TEST_F(Endpoints, ConsensusNamesAPrimaryOnlyWhileItCanWrite)
-{
-  EXPECT_EQ(body("/node/consensus").at("details").at("primary_id"), "node");
-  EXPECT_EQ(body("/node/consensus").at("details").at("leadership_state"), "Leader");
-  node.ordering.writes = false;
-  EXPECT_TRUE(body("/node/consensus").at("details").at("primary_id").is_null());
-  EXPECT_EQ(body("/node/consensus").at("details").at("leadership_state"), "None");
-}
-
-TEST_F(Endpoints, NodesAreFoundByTheirIdAddressAndStatus)
-{
-  EXPECT_EQ(get("/node/network/nodes/self").status, 404);
-  put(tables::node_info, "node",
-      {{"status", "Trusted"}, {"rpc_interfaces", {{"main", {{"published_address", "n0.example.com:443"}}}}}});
-  EXPECT_EQ(body("/node/network/nodes/self").at("node_id"), "node");
-  EXPECT_EQ(body("/node/network/nodes/self").at("primary"), true);
-  EXPECT_EQ(get("/node/network/nodes/other").status, 404);
-  const auto count = [&](const std::string& query)
-  { return body("/node/network/nodes" + query).at("nodes").as_array().size(); };
-  EXPECT_EQ(count(""), 1U);
-  EXPECT_EQ(count("?host=n0.example.com&port=443&status=Trusted"), 1U);
-  EXPECT_EQ(count("?host=n0.example.com&port=80"), 0U);
-  EXPECT_EQ(count("?host=n1.example.com"), 0U);
-  EXPECT_EQ(count("?status=Retired"), 0U);
-  EXPECT_EQ(get("/node/network/nodes?status=Gone").status, 400);
-}
-
-TEST_F(Endpoints, ANodeThatIsNotRetiredIsNotDeleted)
-{
-  put(tables::node_info, "node", {{"status", "Trusted"}});
-  EXPECT_EQ(code_of(get("/node/network/nodes/node", "DELETE")), "NodeNotRetiredCommitted");
-  EXPECT_EQ(get("/node/network/nodes/other", "DELETE").status, 404);
-}
-
-TEST_F(Endpoints, JoiningIsRefusedAfterItsInputIsChecked)
-{
-  for (const auto* const wrong :
-       {"", "[]", "{}", R"({"node_info_network":{},"quote_info":1})", R"({"node_info_network":{},"quote_info":{}})"})
-    EXPECT_EQ(get("/node/join", "POST", wrong).status, 400) << wrong;
-  EXPECT_EQ(
-      get("/node/join", "POST", R"({"node_info_network":{},"quote_info":{},"public_encryption_key":"k"})").status, 501);
-}
-
 TEST_F(Endpoints, OnlyNodesRefreshTokenKeysAndEveryAttemptIsCounted)
 {
   EXPECT_EQ(get("/node/jwt_keys/refresh", "POST").status, 401);

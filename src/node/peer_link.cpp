@@ -59,7 +59,7 @@ Result<std::unique_ptr<PeerLink>> PeerLink::start(const Options& options, const 
 {
   if (!options.published_address.empty() && !is_peer_address(options.published_address))
     return fail(ErrorCode::invalid, "'" + options.published_address + "' is no address that other nodes can call");
-  std::unique_ptr<PeerLink> link(new PeerLink);
+  std::unique_ptr<PeerLink> link(new PeerLink(clock));
   auto* const self = link.get();
   const auto id = peer::node_id_of(options.identity);
   if (!id)
@@ -141,6 +141,7 @@ void PeerLink::set_state(const kv::Snapshot& committed)
         heard_.erase(node);
     }
     std::erase_if(heard_, [&](const auto& heard) { return !now->may_speak(heard.first); });
+    std::erase_if(times_, [&](const auto& time) { return !now->may_speak(time.first); });
     directory_ = std::move(now);
   }
   call_peers();
@@ -166,8 +167,10 @@ void PeerLink::call_peers()
 /// A node that joined while this one was away, or that has come back at another address, says where it is itself.
 void PeerLink::hear(const peer::NodeId& from, EngineId id, std::string_view address)
 {
+  const auto now = clock_.steady();
   {
     const base::LockGuard lock(mutex_);
+    times_[from] = now;
     const auto known = directory_->addresses().find(from);
     const auto said = heard_.find(from);
     if (said != heard_.end() ? said->second.id == id && (address.empty() || said->second.address == address)
@@ -218,6 +221,16 @@ std::optional<peer::NodeId> PeerLink::node_of(EngineId id) const
     if (heard.id == id)
       return node;
   return std::nullopt;
+}
+
+std::optional<std::chrono::milliseconds> PeerLink::last_heard(const peer::NodeId& node) const
+{
+  const auto now = clock_.steady();
+  const base::LockGuard lock(mutex_);
+  const auto found = times_.find(node);
+  return found != times_.end()
+           ? std::optional(std::chrono::duration_cast<std::chrono::milliseconds>(now - found->second))
+           : std::nullopt;
 }
 
 void PeerLink::take(peer::Received message)

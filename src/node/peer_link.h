@@ -9,8 +9,8 @@
 #include "node/peer_message.h"
 #include "peer/network.h"
 
-#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -86,6 +86,9 @@ public:
   /// Nothing if the number is not known here. Who sent something under it counts too.
   std::optional<peer::NodeId> node_of(consensus::EngineId id) const EXCLUDES(mutex_);
 
+  /// How long ago a message of a node's consensus came; nothing if none has.
+  std::optional<std::chrono::milliseconds> last_heard(const peer::NodeId& node) const EXCLUDES(mutex_);
+
   /// host:port that is bound, and that others are told.
   const std::string& address() const
   {
@@ -113,7 +116,7 @@ private:
     std::string address;
   };
 
-  PeerLink() = default;
+  explicit PeerLink(const base::Clock& clock) : clock_(clock) {}
   std::shared_ptr<const PeerDirectory> directory() const EXCLUDES(mutex_);
   void take(peer::Received message) EXCLUDES(mutex_);
   void take_consensus(peer::Received message) EXCLUDES(mutex_);
@@ -121,6 +124,7 @@ private:
   void call_peers() EXCLUDES(mutex_);
   void drop(PeerFault fault, const peer::NodeId& from, const std::string& why);
 
+  const base::Clock& clock_;
   std::unique_ptr<peer::Network> network_;
   peer::NodeId self_;
   std::string published_;
@@ -129,6 +133,7 @@ private:
   mutable base::Mutex mutex_;
   std::shared_ptr<const PeerDirectory> directory_ GUARDED_BY(mutex_) = std::make_shared<PeerDirectory>();
   std::map<peer::NodeId, Heard> heard_ GUARDED_BY(mutex_);
+  std::map<peer::NodeId, std::chrono::steady_clock::time_point> times_ GUARDED_BY(mutex_); ///< of their last messages
   std::shared_ptr<const Receiver> receiver_ GUARDED_BY(mutex_);
   std::map<PeerMessage, std::shared_ptr<const Handler>> handlers_ GUARDED_BY(mutex_);
   base::Mutex calling_; ///< held while the channel is told whom to call, so that the newest list wins

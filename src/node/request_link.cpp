@@ -36,6 +36,7 @@ RequestLink::RequestLink(PeerLink& link, Services& services, const Dispatcher& d
           services.clock)
 {
   services.forwarder = &forwarder_;
+  services.last_heard = [&link](const std::string& node) { return link.last_heard(node); };
   forwarder_.start();
   link_.handle(PeerMessage::forwarded_request, [this](peer::Received message) { received_.take(std::move(message)); });
   link_.handle(PeerMessage::forwarded_answer, [this](const peer::Received& message) { forwarder_.take(message); });

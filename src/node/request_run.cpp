@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "node/answers.h"
+#include "node/redirection.h"
 #include "node/tables.h"
 
 #include <boost/json.hpp>
@@ -235,12 +236,20 @@ void RequestRun::run_read()
   answer(std::move(response));
 }
 
+std::unique_ptr<kv::WriteTransaction> RequestRun::begin(bool again)
+{
+  // On a backup the head stays where it was: only a primary writes there. What runs on any node sees what is committed.
+  if (forwarding_of(endpoint_) == Forwarding::never && !services_.ordering.can_write())
+    return std::make_unique<kv::WriteTransaction>(services_.store.committed(), runs_by_);
+  return again ? services_.store.begin_fresh(runs_by_) : services_.store.begin(runs_by_);
+}
+
 void RequestRun::run_write()
 {
   for (unsigned attempt = 0; attempt < max_attempts; ++attempt)
   {
     // The handler's view of the state may be kept no longer than the transaction: an alias that owns nothing.
-    const auto transaction = attempt == 0 ? services_.store.begin(runs_by_) : services_.store.begin_fresh(runs_by_);
+    const auto transaction = begin(attempt != 0);
     // After the transaction has begun: one that began in an earlier view conflicts when it is ordered, and comes back
     // here. Before anything is written, because an error never writes.
     if (auto lost = lost_session())

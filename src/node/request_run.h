@@ -67,6 +67,7 @@ private:
   void run_command();
   void run_read();
   void run_write();
+  std::unique_ptr<kv::WriteTransaction> begin(bool again);
   template <typename State> Response call(State& state_for_caller);
   Response handled();
   bool order(const kv::WriteTransaction& transaction, Response response);

@@ -10,7 +10,9 @@
 #include "node/configuration.h"
 
 #include <atomic>
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,8 @@ struct Services
   std::atomic<std::uint64_t> token_refresh_attempts{0};
   std::atomic<std::uint64_t> token_refresh_failures{0};
   Forwarder* forwarder = nullptr; ///< outlives the server; null: this node hands nothing on
+  /// How long ago another node was heard of, by its id; nothing if never. May be null.
+  std::function<std::optional<std::chrono::milliseconds>(const std::string&)> last_heard = {};
 };
 
 /// The service is open in this state (http-api.md §2.3).
