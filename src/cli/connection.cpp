@@ -3,6 +3,7 @@
 #include "base/encoding.h"
 #include "base/files.h"
 #include "cli/console.h"
+#include "cli/failover_client.h"
 #include "cli/whole_file.h"
 #include "crypto/certificate.h"
 #include "crypto/hash.h"
@@ -75,7 +76,14 @@ void add_service_certificate_options(CLI::App& command, ConnectionOptions& optio
 
 void add_connection_options(CLI::App& command, ConnectionOptions& options)
 {
-  command.add_option("--url", options.url, "Address of a node")->envname("CONCORDAT_URL")->capture_default_str();
+  command
+      .add_option(
+          "--url", options.urls,
+          "Address of a node; several, each with --url, are tried in turn. Others are found through it")
+      ->envname("CONCORDAT_URL")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
   add_service_certificate_options(command, options);
   command.add_option("--as", options.as, "Who calls: member0, user0, … of the workspace (Env:CONCORDAT_AS)");
   auto* const certificate =
@@ -129,14 +137,14 @@ Attempt<Connection> connect(ConnectionOptions options, Identity identity)
 {
   read_caller_from_environment(options);
   http::ClientOptions client_options;
-  client_options.url = options.url;
+  client_options.url = options.urls.front();
   auto service = read_file(service_certificate_file(options), "the service's certificate");
   if (!service)
     return std::unexpected(service.error());
   client_options.service_certificate_pem = std::move(*service);
 
   Connection connection;
-  connection.url = options.url;
+  connection.url = options.urls.front();
   if (identity == Identity::needed)
   {
     if (options.certificate.empty() != options.key.empty())
@@ -155,15 +163,30 @@ Attempt<Connection> connect(ConnectionOptions options, Identity identity)
     client_options.certificate_pem = std::move(*certificate);
     client_options.private_key_pem = std::move(*key);
   }
-  auto client = http::Client::create(std::move(client_options));
-  if (!client)
+  // All, so that a mistake in the second is not found when the first is gone.
+  std::unique_ptr<http::Client> first;
+  for (const auto& url : options.urls)
   {
-    const bool wrong_input = client.error().code == ErrorCode::invalid;
-    return refuse(
-        wrong_input ? Exit::usage : Exit::failed, client.error().describe(),
-        "check --url (https://host:port) and the certificates (--as, --cert, --key, --service-cert)");
+    client_options.url = url;
+    auto client = http::Client::create(client_options);
+    if (!client)
+    {
+      const bool wrong_input = client.error().code == ErrorCode::invalid;
+      return refuse(
+          wrong_input ? Exit::usage : Exit::failed, client.error().describe(),
+          "check --url (https://host:port) and the certificates (--as, --cert, --key, --service-cert)");
+    }
+    if (!first)
+      first = std::move(*client);
   }
-  connection.client = std::move(*client);
+  connection.client = std::make_unique<FailoverClient>(
+      options.urls, std::move(first),
+      [client_options](const std::string& url)
+      {
+        auto other = client_options;
+        other.url = url;
+        return http::Client::create(std::move(other));
+      });
   return connection;
 }
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace CLI
 {
@@ -17,7 +18,8 @@ namespace concordat::cli
 /// How a command reaches the service, and as whom.
 struct ConnectionOptions
 {
-  std::string url = "https://127.0.0.1:8000";
+  /// Of nodes, in the order in which they are tried.
+  std::vector<std::string> urls = {"https://127.0.0.1:8000"};
   std::string workspace = "./workspace";
   std::string as;                  ///< member0, user0, …: names a certificate and key in the workspace
   std::string certificate;         ///< file; instead of `as`
@@ -46,7 +48,7 @@ Attempt<std::string> read_file(const std::string& path, const std::string& what)
 struct Connection
 {
   std::unique_ptr<http::Client> client;
-  std::string url;
+  std::string url;    ///< of the node that was named first
   std::string caller; ///< hex SHA-256 of the certificate file; empty without one
 };
 
