@@ -147,11 +147,14 @@ void Node::connect_requests()
   const auto primary = [this]() -> std::optional<Forwarder::Primary>
   {
     const auto agreed = sequencer_->agreement();
-    const auto node = agreed.leader == agreed.self ? std::nullopt : link_->node_of(agreed.leader);
+    // A node that takes no part yet knows of a primary only what it was told.
+    const bool takes_part = agreed.configuration.role(agreed.self) != consensus::Role::none;
+    const auto node = agreed.leader == agreed.self || !takes_part ? std::nullopt : link_->node_of(agreed.leader);
     return node ? std::optional(Forwarder::Primary{*node, agreed.view}) : std::nullopt;
   };
   forwarder_ = std::make_unique<Forwarder>(Forwarder::Options{.send = send, .primary = primary}, clock_);
   services_->forwarder = forwarder_.get();
+  services_->last_heard = [this](const std::string& node) { return link_->last_heard(node); };
   forwarded_ = std::make_unique<ForwardedRequests>(
       ForwardedRequests::Options{
           .send = send,

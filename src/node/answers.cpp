@@ -113,6 +113,17 @@ Response fate_unknown(std::string_view why)
       503, "TransactionReplicationFailed", std::string(why) + "; whether the request took effect is not known here");
 }
 
+Response not_committed(const Error& error)
+{
+  if (error.code == ErrorCode::lost)
+    return Response::error(
+        503, "TransactionReplicationFailed",
+        "Nothing was written, and never will be by this request: " + error.describe());
+  return Response::error(
+      503, "TransactionReplicationFailed",
+      "Whether this took effect is not known; ask GET /app/tx for its transaction id: " + error.describe());
+}
+
 Response too_many_conflicts()
 {
   return later(

@@ -23,8 +23,13 @@ Response unknown_verb(const std::vector<std::string_view>& methods, std::string_
 /// http-api.md §2.4
 Response session_lost(View started, View now);
 
-/// A transaction that did not get into the order, or whose fate there is not known.
+/// A transaction that did not get into the order, or a state that was read and may never be agreed on: nothing was
+/// written.
 Response refused(const Error& error);
+
+/// A transaction that had its place in the order.
+/// @param error  ErrorCode::lost: it never takes effect; any other: whether it does is not known
+Response not_committed(const Error& error);
 
 // Of requests for the primary that reach another node (http-api.md §2.6, §2.7).
 

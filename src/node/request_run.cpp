@@ -31,9 +31,14 @@ struct RequestRun::Answer
 
 void RequestRun::Answer::tell(const Result<void>& outcome)
 {
-  if (!outcome)
-    return exchange->respond(answers::refused(outcome.error()));
   auto id = txid.to_string();
+  // It had its place: who asks `/tx` for it learns what became of it.
+  if (!outcome)
+  {
+    auto refused = answers::not_committed(outcome.error());
+    refused.headers.emplace_back(txid_header, std::move(id));
+    return exchange->respond(std::move(refused));
+  }
   // The view may have ended between the check of the session and the order: the transaction stands, but the client
   // must not believe that it follows on their earlier ones.
   if (txid.view != session_view)

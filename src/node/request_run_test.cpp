@@ -101,7 +101,21 @@ TEST(Write, ThatIsLostIsNeverAnsweredAsIfItStood)
   ASSERT_TRUE(write->answer);
   EXPECT_EQ(write->answer->status, 503);
   EXPECT_EQ(code_of(*write->answer), "TransactionReplicationFailed");
-  EXPECT_EQ(txid_of(*write->answer), "");
+  EXPECT_NE(write->answer->body.find("Nothing was written"), std::string::npos) << write->answer->body;
+  EXPECT_EQ(txid_of(*write->answer), "2.6") << "which is invalid for ever";
+}
+
+TEST(Write, OfUnknownFateSaysWhichItIs)
+{
+  FakeNode node;
+  node.serve({writer()});
+  const auto write = node.send("POST", "/app/write", "v");
+  node.ordering.settle(fail(ErrorCode::unavailable, "as the test wants it"));
+  ASSERT_TRUE(write->answer);
+  EXPECT_EQ(write->answer->status, 503);
+  EXPECT_EQ(code_of(*write->answer), "TransactionReplicationFailed");
+  EXPECT_NE(write->answer->body.find("is not known"), std::string::npos) << write->answer->body;
+  EXPECT_EQ(txid_of(*write->answer), "2.6") << "for whoever asks what became of it";
 }
 
 TEST(Write, ThatIsAnsweredEarlyHasItsPlaceInTheOrder)
