@@ -2,9 +2,11 @@
 
 #include "attestation/sealed_file.h"
 #include "attestation/virtual_platform.h"
+#include "net/address.h"
 #include "node/certificates.h"
 #include "node/genesis.h"
 #include "node/identity.h"
+#include "node/json.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -239,6 +241,22 @@ Result<void> check_ledger(const Configuration& configuration, const base::FileSy
   return {};
 }
 
+/// Others must be able to connect to a node that joins them: it tells them where.
+Result<void> check_node_to_node(const Configuration& configuration)
+{
+  const auto& interface = configuration.node_to_node_interface;
+  constexpr std::string_view bound = "bind_address"; // a port that is chosen at the start is told
+  const auto name = interface.contains("published_address") ? std::string_view("published_address") : bound;
+  const auto address = net::split_address(string_member(interface, name));
+  if (address && !is_wildcard(address->host) && (address->port != "0" || name == bound))
+    return {};
+  return fail(
+      ErrorCode::invalid, "'network.node_to_node_interface." + std::string(name) + "' is '" +
+                              string_member(interface, name) +
+                              "', which other nodes cannot connect to: set 'published_address' to a name or address of "
+                              "this machine");
+}
+
 /// A node serves without its control socket, so that this is no more than a warning.
 Result<void> check_control(const base::Path& path)
 {
@@ -290,6 +308,8 @@ check_start(const Configuration& configuration, base::FileSystem& files, std::in
 
   if (configuration.join)
   {
+    if (auto good = check_node_to_node(configuration); !good)
+      return std::unexpected(good.error());
     if (!identity)
       if (auto good = check_service_certificate(configuration, files); !good)
         return std::unexpected(good.error());

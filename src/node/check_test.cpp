@@ -207,6 +207,14 @@ TEST_F(Check, WhoJoinsReadsTheCertificateOfTheService)
 {
   configuration.members.clear();
   configuration.join.emplace();
+  for (const auto* const address : {"0.0.0.0:8081", "[::]:0"})
+  {
+    configuration.node_to_node_interface = {{"bind_address", address}};
+    EXPECT_SAYS(check(), "'network.node_to_node_interface.bind_address'");
+  }
+  configuration.node_to_node_interface["published_address"] = "node1.example.com:0";
+  EXPECT_SAYS(check(), "'network.node_to_node_interface.published_address'");
+  configuration.node_to_node_interface["published_address"] = "node1.example.com:8081";
   EXPECT_SAYS(check(), "'command.service_certificate_file'");
   write("service_cert.pem", "no certificate");
   EXPECT_SAYS(check(), "is not a PEM certificate");
@@ -237,6 +245,7 @@ TEST_F(Check, WhatIsSealedFitsWhatTheNodeIsToDo)
   write("ledger/ledger_1-2.committed", "");
   configuration.members.clear();
   configuration.join.emplace();
+  configuration.node_to_node_interface = {{"bind_address", "10.0.0.2:8081"}};
   EXPECT_EQ(check(), "good") << "of an earlier attempt";
   ASSERT_TRUE(state.remove_keys());
   EXPECT_SAYS(check(), "'ledger.directory'");

@@ -17,6 +17,8 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
+
 namespace concordat::node
 {
 namespace json = boost::json;
@@ -122,8 +124,8 @@ private:
     if (!services_.ordering.can_write())
       return elsewhere();
     const Certifier certifier{identity_.service_key, services_.ledger_secrets, services_.clock.unix_seconds()};
-    const auto done = trust_node(
-        context_.transaction(), node_id_, certifier, {std::nullopt, services_.configuration.node_validity_days});
+    const auto days = std::min<std::uint64_t>(longest_validity(state_), services_.configuration.node_validity_days);
+    const auto done = trust_node(context_.transaction(), node_id_, certifier, {std::nullopt, days});
     if (!done)
       return not_now(done.error().describe());
     return let_in();

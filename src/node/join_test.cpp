@@ -112,6 +112,7 @@ TEST_F(Join, ATrustedNodeHasSecretsAndLedger)
   EXPECT_EQ(durable->mark, service.end());
   EXPECT_EQ(durable->term, service.end().txid.view);
   EXPECT_EQ(durable->vote, 0U);
+  EXPECT_TRUE(durable->several) << "it does not believe that it is alone";
   const auto chunks = ledger::ChunkFiles::open(files, configuration.ledger_directory, service.secrets);
   ASSERT_TRUE(chunks);
   EXPECT_EQ((*chunks)->last(), 5U);

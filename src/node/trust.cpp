@@ -73,16 +73,12 @@ Result<crypto::SigningRequest> asked_for(const json::object& record, std::string
 
 Result<std::uint64_t> days_of(ReadTransaction& state, const Validity& validity)
 {
-  const auto config = read_object(state, tables::service_config, ledger::single_key);
-  const auto* const configured = config ? config->if_contains("maximum_node_certificate_validity_days") : nullptr;
-  const auto maximum = configured && configured->is_int64() && configured->get_int64() > 0
-                         ? static_cast<std::uint64_t>(configured->get_int64())
-                         : default_maximum_days;
-  const auto days = validity.days.value_or(maximum);
-  if (days == 0 || days > maximum)
+  const auto longest = longest_validity(state);
+  const auto days = validity.days.value_or(longest);
+  if (days == 0 || days > longest)
     return fail(
         ErrorCode::invalid,
-        "a node's certificate is valid for 1 to " + std::to_string(maximum) + " days, not for " + std::to_string(days));
+        "a node's certificate is valid for 1 to " + std::to_string(longest) + " days, not for " + std::to_string(days));
   return days;
 }
 
@@ -136,6 +132,15 @@ void forget(Transaction& transaction, std::string_view node_id)
 std::optional<json::object> node_record_of(ReadTransaction& state, std::string_view node_id)
 {
   return read_object(state, tables::node_info, node_id);
+}
+
+std::uint64_t longest_validity(ReadTransaction& state)
+{
+  const auto config = read_object(state, tables::service_config, ledger::single_key);
+  const auto* const configured = config ? config->if_contains("maximum_node_certificate_validity_days") : nullptr;
+  return configured && configured->is_int64() && configured->get_int64() > 0
+           ? static_cast<std::uint64_t>(configured->get_int64())
+           : default_maximum_days;
 }
 
 Result<bool>

@@ -32,6 +32,9 @@ struct Validity
   std::optional<std::uint64_t> days;      ///< as many as the service allows unless given
 };
 
+/// How many days the service allows a node's certificate to be valid.
+std::uint64_t longest_validity(ReadTransaction& state);
+
 /// Makes a pending node trusted: status, version of the newest ledger secret, a certificate issued by the service, and
 /// its number in consensus.
 /// @return whether anything changed: only a pending node is made trusted. Error::not_found for a node that is not
