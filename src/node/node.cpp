@@ -31,6 +31,7 @@ void Node::let_go(kv::Snapshot state)
 Node::~Node()
 {
   announce_stop();
+  control_.reset(); // while what it waits for can still be agreed on
   stopping_ = true;
   if (steward_.joinable())
     steward_.join();

@@ -11,6 +11,7 @@
 #include "http/server.h"
 #include "kv/store.h"
 #include "node/configuration.h"
+#include "node/control_socket.h"
 #include "node/dispatcher.h"
 #include "node/forwarded_requests.h"
 #include "node/forwarder.h"
@@ -115,6 +116,7 @@ private:
   Result<void> prepare(base::Executor& pool);
   Result<void> prepare_driven();
   Result<void> serve();
+  void open_control();
   void warn_of_times(ReadTransaction& state, const std::string& endorsed_pem) const;
   Result<void> write_outputs();
   Result<TxId> commit_now(const std::function<Result<void>(Transaction&, TxId)>& write);
@@ -150,5 +152,6 @@ private:
   std::thread sequencer_thread_;
   std::thread steward_;
   std::atomic<bool> stopping_{false};
+  std::unique_ptr<ControlSocket> control_; ///< null where it cannot be
 };
 }

@@ -98,7 +98,8 @@ protected:
         {"ledger", {{"directory", in("ledger")}, {"chunk_size", chunk_size_}}},
         {"worker_threads", 1},
         {"output_files", {{"node_certificate_file", in("nodecert.pem")}, {"pid_file", in("node.pid")}}},
-        {"concordat", {{"open_service", true}, {"sealed_directory", in("sealed")}}}};
+        {"concordat",
+         {{"open_service", true}, {"sealed_directory", in("sealed")}, {"control_socket", in("control.sock")}}}};
     auto parsed = parse_configuration(json::serialize(text));
     EXPECT_TRUE(parsed) << parsed.error().describe();
     return std::move(*parsed);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "ledger/entry.h"
+#include "node/control_commands.h"
 #include "node/entries_endpoint.h"
 #include "node/join_endpoint.h"
 #include "node/json.h"
@@ -95,7 +96,21 @@ Result<void> Node::serve()
       return fail("cannot serve interface '" + interface.listen.name + "'", set.error());
     spdlog::info("interface '{}' listens on {}", interface.listen.name, addresses_[interface.listen.name]);
   }
+  open_control();
   return {};
+}
+
+/// A node serves without it, so that whoever runs several in one directory loses no more than this.
+void Node::open_control()
+{
+  constexpr std::chrono::seconds patience(30);
+  const auto commands = std::make_shared<ControlCommands>(*services_, *identity_, patience);
+  auto opened = ControlSocket::open(
+      configuration_.control_socket, [commands](std::string_view line) { return commands->answer(line); }, patience);
+  if (opened)
+    control_ = std::move(*opened);
+  else
+    spdlog::warn("nodes cannot be managed from this machine: {}", opened.error().describe());
 }
 
 /// Nobody finds a certificate's times by themselves before clients refuse it.
