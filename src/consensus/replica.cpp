@@ -241,10 +241,10 @@ Agreement Replica::agreement() const
   Agreement out;
   out.view = term();
   out.self = options_.id;
+  out.configuration = configuration_;
   if (!engine_)
     return out;
   out.leader = engine_->leader();
-  out.configuration = engine_->configuration();
   out.progress = engine_->progress();
   for (auto& other : out.progress)
     other.seqno = seqno_at(other.matched);

@@ -44,6 +44,12 @@ void PendingExchange::respond(Response response, bool close)
   }
 }
 
+void PendingExchange::resume(std::function<void()> task)
+{
+  mailbox_->post([self = shared_from_this(), task = std::move(task)]
+                 { return run([&task](const std::shared_ptr<Exchange>&) { task(); }, self); });
+}
+
 std::optional<Mailbox::Answer>
 PendingExchange::run(const ExchangeHandler& handler, std::shared_ptr<PendingExchange> exchange)
 {

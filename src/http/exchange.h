@@ -33,6 +33,7 @@ public:
     return *session_;
   }
   void respond(Response response, bool close) override;
+  void resume(std::function<void()> task) override;
 
   /// Calls the handler. @return the answer, if it was given on this thread before the handler returned: such an answer
   /// takes no way through the mailbox

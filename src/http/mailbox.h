@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -26,9 +27,12 @@ public:
     /// it is, and not by whoever answers.
     std::shared_ptr<const void> asked;
   };
+  /// Goes on with a request. @return its answer, if there is one by then
+  using Task = std::function<std::optional<Answer>()>;
   struct Content
   {
     std::vector<Answer> answers;
+    std::vector<Task> tasks;
     std::vector<std::uint64_t> nudged;
   };
 
@@ -42,6 +46,16 @@ public:
     if (!wake_)
       return;
     content_.answers.push_back(std::move(answer));
+    wake_if_first();
+  }
+
+  /// One for each connection at most.
+  void post(Task task) EXCLUDES(mutex_)
+  {
+    const base::LockGuard lock(mutex_);
+    if (!wake_)
+      return;
+    content_.tasks.push_back(std::move(task));
     wake_if_first();
   }
 
@@ -72,7 +86,7 @@ public:
 private:
   void wake_if_first() REQUIRES(mutex_)
   {
-    if (content_.answers.size() + content_.nudged.size() == 1)
+    if (content_.answers.size() + content_.tasks.size() + content_.nudged.size() == 1)
       wake_();
   }
 

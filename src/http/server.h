@@ -106,6 +106,12 @@ public:
   /// Sends the answer. For HEAD the body is left out and content-length says how long it would be.
   /// @param close  end the connection after it
   virtual void respond(Response response, bool close = false) = 0;
+  /// Goes on with the request on the thread that handed it out, soon; never if its connection is gone. Any thread may
+  /// call, until it is answered.
+  virtual void resume(std::function<void()> task)
+  {
+    task();
+  }
 };
 
 /// Called on an I/O thread for each whole request that is within the limits, one at a time per connection and in

@@ -497,5 +497,43 @@ TEST(Server, RefusesWhatIsNoAddress)
     EXPECT_EQ(server.error().code, ErrorCode::invalid) << address;
   }
 }
+
+TEST(Server, GoesOnWithARequestOnTheThreadThatHandedItOut)
+{
+  Shelf shelf;
+  std::atomic<bool> same{false};
+  std::thread::id handed_out;
+  TestServer server(
+      [&](const auto& exchange)
+      {
+        handed_out = std::this_thread::get_id();
+        shelf.put(exchange);
+      },
+      {}, 2);
+  Peer peer(server.address());
+  peer.send(get);
+  const auto exchange = shelf.wait_for(1).front();
+  exchange->resume(
+      [&, exchange]
+      {
+        same = std::this_thread::get_id() == handed_out;
+        exchange->respond(Response::text("later"));
+      });
+  EXPECT_EQ(peer.read_answer()->body, "later");
+  EXPECT_TRUE(same);
+}
+
+TEST(Server, GoesOnWithNothingOfAConnectionThatIsGone)
+{
+  Shelf shelf;
+  TestServer server([&](const auto& exchange) { shelf.put(exchange); });
+  {
+    Peer peer(server.address());
+    peer.send(get);
+  }
+  const auto exchange = shelf.wait_for(1).front();
+  server.server.reset();
+  exchange->resume([] { FAIL() << "there is no thread for it"; });
+}
 }
 }

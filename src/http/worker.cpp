@@ -108,6 +108,15 @@ void Worker::deliver()
   for (auto& answer : content.answers)
     if (const auto connection = find(answer.connection))
       connection->answer(std::move(answer));
+  for (const auto& task : content.tasks)
+  {
+    handling_.store(true, std::memory_order_relaxed);
+    auto answer = task();
+    handling_.store(false, std::memory_order_relaxed);
+    if (answer)
+      if (const auto connection = find(answer->connection))
+        connection->answer(std::move(*answer));
+  }
   for (const auto id : content.nudged)
     if (const auto connection = find(id))
       connection->nudge();

@@ -138,10 +138,22 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   const auto run = std::make_shared<RequestRun>(
       services_, endpoint, target->installed.frontend.runs_by, exchange, std::move(target->parameters), view);
   const auto size = exchange->request().body.size();
-  if (endpoint.place == Place::io_thread && size <= services_.configuration.handlers.inline_body_size)
-    run->run();
-  else
-    queue(run, size);
+  const bool here = endpoint.place == Place::io_thread && size <= services_.configuration.handlers.inline_body_size;
+  begin(run, exchange, endpoint, here);
+}
+
+/// Has the request run, here or on the pool. What only reads waits until the others have said that this node still
+/// leads: they may have gone on without it, and then it would tell of a past that somebody was told the end of.
+void Dispatcher::begin(
+    const std::shared_ptr<RequestRun>& run, const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint,
+    bool here) const
+{
+  const auto go_on = [this, run, size = exchange->request().body.size(), here]
+  { here ? run->run() : queue(run, size); };
+  const auto told = [exchange, go_on](const Result<void>& fresh)
+  { fresh ? exchange->resume(go_on) : exchange->respond(answers::refused(fresh.error())); };
+  if (endpoint.mode != Mode::read_only || services_.ordering.when_fresh(told))
+    go_on();
 }
 
 const RpcInterface* Dispatcher::interface_of(const http::Session& session) const
@@ -194,11 +206,9 @@ void Dispatcher::handle_forwarded(const std::shared_ptr<http::Exchange>& exchang
     return;
   if (forwarding_of(target->endpoint) == Forwarding::never)
     return exchange->respond(answers::forwarded_already());
-  queue(
-      std::make_shared<RequestRun>(
-          services_, target->endpoint, target->installed.frontend.runs_by, exchange, std::move(target->parameters),
-          view),
-      exchange->request().body.size());
+  const auto run = std::make_shared<RequestRun>(
+      services_, target->endpoint, target->installed.frontend.runs_by, exchange, std::move(target->parameters), view);
+  begin(run, exchange, target->endpoint, false);
 }
 
 /// Has the request run on the pool.

@@ -64,6 +64,9 @@ private:
   bool is_for_another(const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint, View view) const;
   bool accepted(const http::Session& session, const std::string& endpoint) const;
   static http::Router::Match find(const http::Router& router, std::string_view method, std::string_view path);
+  void begin(
+      const std::shared_ptr<RequestRun>& run, const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint,
+      bool here) const;
   void queue(const std::shared_ptr<RequestRun>& run, std::uint64_t body_size) const;
 
   Services& services_;

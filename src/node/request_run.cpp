@@ -310,8 +310,16 @@ void RequestRun::answer_when_committed(TxId read, bool touched, Response respons
     return;
   if (touched)
     response.headers.emplace_back(txid_header, read.to_string());
+  const auto held = std::make_shared<Response>(std::move(response));
+  const auto tell = [exchange = exchange_, held](const Result<void>& outcome)
+  { exchange->respond(outcome ? std::move(*held) : answers::refused(outcome.error())); };
   services_.ordering.when_committed(
-      read, [exchange = exchange_, held = std::make_shared<Response>(std::move(response))](const Result<void>& outcome)
-      { exchange->respond(outcome ? std::move(*held) : answers::refused(outcome.error())); });
+      read,
+      [&ordering = services_.ordering, tell](const Result<void>& outcome)
+      {
+        // What was read is committed; that nobody has gone on without this node is for the others to say.
+        if (!outcome || ordering.when_fresh(tell))
+          tell(outcome);
+      });
 }
 }

@@ -336,6 +336,46 @@ TEST(Read, TellsOfMembersAndUsersWithoutTheirTables)
   EXPECT_EQ(node.send("POST", "/app/who", "nobody")->answer->body, "");
 }
 
+TEST(Read, OfAPrimaryWaitsUntilTheOthersSayThatItStillLeads)
+{
+  FakeNode node;
+  node.ordering.is_fresh = false;
+  int runs = 0;
+  node.serve({endpoint(
+      "GET", "/read", Mode::read_only,
+      [&runs](Context& context)
+      {
+        ++runs;
+        return Response::text(std::string(*context.state()->get("records", "known")));
+      })});
+  const auto good = node.send("GET", "/app/read");
+  EXPECT_FALSE(good->answer);
+  EXPECT_EQ(runs, 0) << "what it would see now may be old already";
+  ASSERT_EQ(node.ordering.asked.size(), 1U);
+  node.ordering.asked[0]({});
+  EXPECT_EQ(good->answer->body, "before");
+
+  const auto deposed = node.send("GET", "/app/read");
+  node.ordering.asked[1](fail(ErrorCode::unavailable, "another node leads"));
+  EXPECT_EQ(deposed->answer->status, 503);
+  EXPECT_EQ(runs, 1);
+}
+
+TEST(Write, ThatOnlyReadIsAnsweredOnceTheOthersSayThatThisNodeStillLeads)
+{
+  FakeNode node;
+  node.serve({endpoint(
+      "POST", "/look", Mode::read_write,
+      [](Context& context) { return Response::text(std::string(*context.transaction().get("records", "known"))); })});
+  const auto exchange = node.send("POST", "/app/look");
+  node.ordering.is_fresh = false;
+  node.ordering.settle();
+  EXPECT_FALSE(exchange->answer);
+  ASSERT_EQ(node.ordering.asked.size(), 1U);
+  node.ordering.asked[0](fail(ErrorCode::unavailable, "another node leads"));
+  EXPECT_EQ(exchange->answer->status, 503);
+}
+
 TEST(Barrier, WaitsForTheStateThatWasReadByItsWholeId)
 {
   FakeNode node;

@@ -50,7 +50,7 @@ class Network:
         node.launch(wait=False)
         wait_for(lambda: self.pending(), "the node to ask")
         for pending in self.pending():
-            self.command({"do": "trust", "node_id": pending})
+            self.command({"command": "trust", "node_id": pending})
         node.wait_ready()
         return node
 

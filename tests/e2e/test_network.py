@@ -218,13 +218,13 @@ def test_nodes_come_and_go_under_load(make_network, writers):
     # The one that has been primary from the beginning leaves.
     gone = network.primary()
     gone_id = network.node_id(gone)
-    network.command({"do": "retire", "node_id": gone_id})
+    network.command({"command": "retire", "node_id": gone_id})
     wait_for(lambda: gone_id in [entry["node_id"] for entry in network.anybody("/node/network/removable_nodes")["nodes"]],
              "the node to be removable")
     network.wait_voters(3)
     gone.stop()
     wait_for_more(load)
-    network.command({"do": "remove", "node_id": gone_id})
+    network.command({"command": "remove", "node_id": gone_id})
     wait_for(lambda: gone_id not in [entry["node_id"] for entry in network.listed()], "its record to be gone")
     assert network.node_id(added) in network.voters()
     insist_nothing_is_lost(network, load)
