@@ -187,11 +187,15 @@ void add_sandbox(CLI::App& app, Run& run)
       app, run, "sandbox",
       "Run a local network in the foreground, with members and users whose keys lie in the workspace.\n"
       "Ctrl-C stops it; started again, it has all its data. For trying out only: it protects nothing.",
-      "concordat sandbox --workspace workspace --members 3 --users 1", run_sandbox, options);
+      "concordat sandbox --workspace workspace --nodes 3", run_sandbox, options);
   command->add_option("--workspace", options->workspace, "Directory for keys, configuration, ledger and logs")
       ->envname("CONCORDAT_WORKSPACE")
       ->capture_default_str();
-  command->add_option("--port", options->port, "Port of the node on 127.0.0.1; 0 takes any that is free")
+  command->add_option("--nodes", options->nodes, "How many nodes a new workspace gets (1)")->check(CLI::Range(1, 9));
+  command
+      ->add_option(
+          "--port", options->port,
+          "Port of the first node on 127.0.0.1, the others have those behind it; 0 takes any that are free")
       ->check(CLI::Range(0, 65535));
   command->add_option("--members", options->members, "How many members a new workspace gets (3)")
       ->check(CLI::Range(1, 100));

@@ -2,17 +2,16 @@
 
 #include "base/files.h"
 #include "cli/child_process.h"
-#include "cli/connection.h"
+#include "cli/sandbox_nodes.h"
 #include "cli/sandbox_text.h"
+#include "cli/signals.h"
 #include "cli/workspace.h"
-
-#include <boost/json/parse.hpp>
 
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <random>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -25,40 +24,8 @@ namespace concordat::cli
 namespace
 {
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 
 constexpr unsigned default_port = 8000;
-
-/// While it lives, signals that ask this process to end are kept for `wait`.
-class Signals
-{
-public:
-  Signals()
-  {
-    sigemptyset(&signals_);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD})
-      sigaddset(&signals_, signal);
-    pthread_sigmask(SIG_BLOCK, &signals_, &before_);
-  }
-  ~Signals()
-  {
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  Signals(const Signals&) = delete;
-  Signals& operator=(const Signals&) = delete;
-
-  /// Returns early for any of the signals; true if the process was asked to end.
-  bool wait(std::chrono::milliseconds time)
-  {
-    const timespec limit{.tv_sec = time.count() / 1000, .tv_nsec = time.count() % 1000 * 1'000'000};
-    const int signal = sigtimedwait(&signals_, nullptr, &limit);
-    return signal > 0 && signal != SIGCHLD;
-  }
-
-private:
-  sigset_t signals_{};
-  sigset_t before_{};
-};
 
 /// Keeps a second sandbox out of the workspace for as long as the process lives.
 Outcome lock(const Workspace& workspace)
@@ -108,24 +75,52 @@ bool port_is_free(unsigned port)
   return is_free;
 }
 
+/// Below those that the system gives to outgoing connections.
+unsigned free_port()
+{
+  std::random_device random;
+  std::uniform_int_distribution<unsigned> ports(10'000, 31'999);
+  for (int attempt = 0; attempt < 1000; ++attempt)
+    if (const auto port = ports(random); port_is_free(port))
+      return port;
+  return 0;
+}
+
+/// Where the nodes of a new workspace listen. What one of several listens on stays the same, as the others know it.
+std::vector<NodePorts> choose_ports(unsigned nodes, unsigned first)
+{
+  std::vector<NodePorts> ports;
+  for (unsigned i = 0; i < nodes; ++i)
+    ports.push_back(nodes == 1 ? NodePorts{first, 0} : NodePorts{first == 0 ? free_port() : first + i, free_port()});
+  return ports;
+}
+
 /// A node that was killed leaves its pid file behind.
-Outcome remove_stale_files(const Workspace& workspace)
+Outcome remove_stale_files(const Workspace& workspace, unsigned index)
 {
   base::RealFileSystem files;
-  const auto pid_file = workspace.node("node.pid");
+  const auto pid_file = workspace.node("node.pid", index);
   if (const auto text = files.read(pid_file, 64))
   {
     pid_t pid = 0;
     std::from_chars(text->data(), text->data() + text->size(), pid);
-    if (pid > 0 && runs_in(pid, workspace.node()))
+    if (pid > 0 && runs_in(pid, workspace.node("", index)))
       return refuse(
           Exit::failed, "a node runs in this workspace already, process " + std::to_string(pid),
           "stop it with: kill " + std::to_string(pid));
   }
-  for (const auto& path : {pid_file, workspace.node("rpc_addresses.json")})
+  for (const auto& path : {pid_file, workspace.node("rpc_addresses.json", index)})
     if (files.exists(path))
       if (const auto removed = files.remove(path); !removed)
         return refuse(Exit::failed, "cannot remove " + path + ": " + removed.error().describe());
+  return {};
+}
+
+Outcome remove_all_stale_files(const Workspace& workspace)
+{
+  for (unsigned i = 0; i < workspace.nodes(); ++i)
+    if (auto removed = remove_stale_files(workspace, i); !removed)
+      return removed;
   return {};
 }
 
@@ -133,81 +128,53 @@ Outcome prepare(const Workspace& workspace, const SandboxOptions& options, Conso
 {
   if (options.fresh && workspace.exists())
   {
-    if (auto stopped = remove_stale_files(workspace); !stopped)
+    if (auto stopped = remove_all_stale_files(workspace); !stopped)
       return stopped;
     if (auto removed = workspace.remove(); !removed)
       return removed;
   }
   if (!workspace.exists())
     return workspace.create(
-        options.members.value_or(3), options.users.value_or(1), options.port.value_or(default_port));
+        options.members.value_or(3), options.users.value_or(1),
+        choose_ports(options.nodes.value_or(1), options.port.value_or(default_port)));
 
-  for (const auto& [kind, wanted] : {std::pair("member", options.members), std::pair("user", options.users)})
-    if (wanted && *wanted != workspace.count(kind))
-      console.err << "note: this workspace was made with " << workspace.count(kind) << " " << kind
-                  << "s and keeps them; --fresh makes a new one\n";
-  if (auto removed = remove_stale_files(workspace); !removed)
-    return removed;
-  return options.port ? workspace.set_port(*options.port) : Outcome{};
-}
-
-/// The address that the node has bound, once it has said so.
-std::optional<std::string> read_address(const Workspace& workspace)
-{
-  base::RealFileSystem files;
-  const auto text = files.read(workspace.node("rpc_addresses.json"), 1 << 16);
-  if (!text)
-    return std::nullopt;
-  boost::system::error_code code;
-  const auto addresses = boost::json::parse(*text, code);
-  const auto* const main = !code && addresses.is_object() ? addresses.get_object().if_contains("main") : nullptr;
-  return main != nullptr && main->is_string() ? std::optional(std::string(main->get_string())) : std::nullopt;
-}
-
-/// The service is open and this node serves the application.
-bool is_ready(const Workspace& workspace, const std::string& address)
-{
-  base::RealFileSystem files;
-  auto certificate = files.read(workspace.common("service_cert.pem"), 1 << 20);
-  if (!certificate)
-    return false;
-  http::ClientOptions options;
-  options.url = "https://" + address;
-  options.service_certificate_pem = std::move(*certificate);
-  options.timeout_ms = 2000;
-  const auto client = http::Client::create(std::move(options));
-  if (!client)
-    return false;
-  const auto response = (*client)->send("GET", "/node/ready/app", {}, {});
-  return response && response->status == 204;
-}
-
-Failure node_failed(const Workspace& workspace, const std::string& how)
-{
-  base::RealFileSystem files;
-  const auto log = files.read(workspace.node("log"));
-  std::string cause = "the node " + how;
-  if (log)
-    cause += "; the last lines of its log:\n" + last_lines(*log, 15);
-  return {Exit::failed, std::move(cause), "the whole log is in " + workspace.node("log")};
-}
-
-/// @return the node's address; nothing if the process was asked to end meanwhile
-Attempt<std::optional<std::string>>
-wait_until_ready(const Workspace& workspace, ChildProcess& node, Signals& signals, unsigned timeout_seconds)
-{
-  const auto end = Clock::now() + std::chrono::seconds(timeout_seconds);
-  while (Clock::now() < end)
+  const auto keep = [&](const std::string& kind, const std::optional<unsigned>& wanted, unsigned has)
   {
-    if (const auto how = node.ended())
-      return std::unexpected(node_failed(workspace, *how));
-    auto address = read_address(workspace);
-    if (address && is_ready(workspace, *address))
-      return address;
-    if (signals.wait(50ms))
-      return std::nullopt;
+    if (wanted && *wanted != has)
+      console.err << "note: this workspace was made with " << has << " " << kind
+                  << "s and keeps them; --fresh makes a new one\n";
+  };
+  keep("node", options.nodes, workspace.nodes());
+  keep("member", options.members, workspace.count("member"));
+  keep("user", options.users, workspace.count("user"));
+  if (auto removed = remove_all_stale_files(workspace); !removed)
+    return removed;
+  if (!options.port)
+    return {};
+  if (workspace.nodes() == 1)
+    return workspace.set_port(0, *options.port);
+  const auto port = workspace.port(0);
+  if (port && *port != *options.port)
+    return refuse(
+        Exit::failed,
+        "this workspace has several nodes, whose ports stay the same; the first one has " + std::to_string(*port),
+        "leave --port out, or make a new workspace with --fresh");
+  return {};
+}
+
+Outcome check_ports(const Workspace& workspace)
+{
+  for (unsigned i = 0; i < workspace.nodes(); ++i)
+  {
+    const auto port = workspace.port(i);
+    if (!port)
+      return std::unexpected(port.error());
+    if (*port != 0 && !port_is_free(*port))
+      return refuse(
+          Exit::failed, "port " + std::to_string(*port) + " of 127.0.0.1 is taken by another program",
+          "choose another with --port, or --port 0 for any that is free");
   }
-  return std::unexpected(node_failed(workspace, "is not ready after " + std::to_string(timeout_seconds) + " seconds"));
+  return {};
 }
 }
 
@@ -221,33 +188,25 @@ Outcome run_sandbox(const SandboxOptions& options, Console& console)
     return locked;
   if (auto prepared = prepare(workspace, options, console); !prepared)
     return prepared;
-  const auto port = workspace.port();
-  if (!port)
-    return std::unexpected(port.error());
-  if (*port != 0 && !port_is_free(*port))
-    return refuse(
-        Exit::failed, "port " + std::to_string(*port) + " of 127.0.0.1 is taken by another program",
-        "choose another with --port, or --port 0 for any that is free");
+  if (auto free = check_ports(workspace); !free)
+    return free;
 
   Signals signals;
-  auto node = ChildProcess::start({*binary, "--config", "config.json"}, workspace.node(), workspace.node("log"));
-  if (!node)
-    return refuse(Exit::failed, node.error().describe());
-  const auto address = wait_until_ready(workspace, *node, signals, options.timeout_seconds);
-  if (!address)
-    return std::unexpected(address.error());
-
-  if (*address)
+  SandboxNodes nodes(workspace, *binary);
+  const auto started = nodes.start(signals, std::chrono::seconds(options.timeout_seconds));
+  if (!started)
+    return std::unexpected(started.error());
+  if (*started)
   {
-    print_welcome(console, workspace, **address, node->pid());
-    while (!node->ended() && !signals.wait(1s))
+    print_welcome(console, workspace, nodes.running());
+    do
     {
-    }
-    if (const auto how = node->ended())
-      return std::unexpected(node_failed(workspace, *how));
+      if (auto watched = nodes.watch(console); !watched)
+        return watched;
+    } while (!signals.wait(1s));
   }
   console.out << "\nstopping\n" << std::flush;
-  node->stop(10s);
+  nodes.stop();
   return {};
 }
 }

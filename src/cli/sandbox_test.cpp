@@ -45,7 +45,7 @@ TEST(Workspace, HasTheLayoutThatToolsExpect)
   const test::TemporaryDirectory directory;
   const Workspace workspace(directory.path() + "/w");
   EXPECT_FALSE(workspace.exists());
-  ASSERT_TRUE(workspace.create(2, 1, 8123));
+  ASSERT_TRUE(workspace.create(2, 1, {{8123, 0}}));
   EXPECT_TRUE(workspace.exists());
   base::RealFileSystem files;
   for (const auto* name :
@@ -54,7 +54,7 @@ TEST(Workspace, HasTheLayoutThatToolsExpect)
     EXPECT_TRUE(files.exists(workspace.common(name))) << name;
   EXPECT_EQ(workspace.count("member"), 2U);
   EXPECT_EQ(workspace.count("user"), 1U);
-  EXPECT_EQ(workspace.port(), 8123U);
+  EXPECT_EQ(workspace.port(0), 8123U);
 
   const auto configuration = boost::json::parse(content(workspace.node("config.json")));
   EXPECT_EQ(configuration.at("network").at("rpc_interfaces").at("main").at("bind_address"), "127.0.0.1:8123");
@@ -69,10 +69,10 @@ TEST(Workspace, ChangesThePortAndNothingElse)
 {
   const test::TemporaryDirectory directory;
   const Workspace workspace(directory.path());
-  ASSERT_TRUE(workspace.create(1, 0, 1));
+  ASSERT_TRUE(workspace.create(1, 0, {{1, 0}}));
   auto before = boost::json::parse(content(workspace.node("config.json")));
-  ASSERT_TRUE(workspace.set_port(9));
-  EXPECT_EQ(workspace.port(), 9U);
+  ASSERT_TRUE(workspace.set_port(0, 9));
+  EXPECT_EQ(workspace.port(0), 9U);
   before.at("network").at("rpc_interfaces").at("main").at("bind_address") = "127.0.0.1:9";
   EXPECT_EQ(boost::json::parse(content(workspace.node("config.json"))), before);
 }
@@ -83,7 +83,7 @@ TEST(Workspace, LeavesDirectoriesAloneThatItHasNotMade)
   base::RealFileSystem files;
   ASSERT_TRUE(files.make_directory(directory.path() + "/common"));
   const Workspace workspace(directory.path());
-  const auto made = workspace.create(1, 0, 1);
+  const auto made = workspace.create(1, 0, {{1, 0}});
   ASSERT_FALSE(made);
   EXPECT_NE(made.error().cause.find(directory.path()), std::string::npos) << made.error().cause;
   EXPECT_EQ(files.list(directory.path()), std::vector<std::string>{"common"});

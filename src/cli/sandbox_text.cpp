@@ -6,11 +6,17 @@
 
 namespace concordat::cli
 {
-void print_welcome(Console& console, const Workspace& workspace, const std::string& address, pid_t pid)
+void print_welcome(Console& console, const Workspace& workspace, const std::vector<RunningNode>& running)
 {
   console.out << "The service is open. The platform is virtual: it protects nothing, use it for trying out only.\n\n";
-  Table nodes(console, {"NODE", "ADDRESS", "PROCESS", "DIRECTORY"});
-  nodes.add({{"node0"}, {"https://" + address, Colour::green}, {std::to_string(pid)}, {workspace.node()}});
+  Table nodes(console, {"NODE", "ADDRESS", "ROLE", "PROCESS", "DIRECTORY"});
+  for (unsigned i = 0; i < running.size(); ++i)
+    nodes.add(
+        {{"node" + std::to_string(i)},
+         {"https://" + running[i].address, Colour::green},
+         {running[i].primary ? "primary" : "backup"},
+         {std::to_string(running[i].pid)},
+         {workspace.node("", i)}});
   nodes.finish();
 
   const auto members = workspace.count("member");
@@ -25,15 +31,19 @@ void print_welcome(Console& console, const Workspace& workspace, const std::stri
   std::error_code error;
   const auto own = std::filesystem::read_symlink("/proc/self/exe", error).string();
   const auto program = shell_quoted(error ? "concordat" : own);
+  const auto& address = running.front().address;
   const auto where = " --url https://" + address + " --workspace " + shell_quoted(workspace.directory());
   console.out << "\nTry in another terminal:\n"
               << "  " << program << " submit " << shell_quoted(workspace.sample()) << where << " --as member0\n"
               << "  " << program << " report" << where << " --as member0\n"
               << "  curl --cacert " << shell_quoted(workspace.common("service_cert.pem")) << " https://" << address
               << "/node/network\n"
-              << "  " << program << " ledger verify " << shell_quoted(workspace.node("ledger")) << "\n"
-              << "\nCtrl-C stops it; the same command starts it again with all its data.\n"
-              << std::flush;
+              << "  " << program << " ledger verify " << shell_quoted(workspace.node("ledger")) << "\n";
+  if (running.size() > 2)
+    for (const auto& node : running)
+      if (node.primary)
+        console.out << "  kill -9 " << node.pid << "   # the primary: another node takes over, and nothing is lost\n";
+  console.out << "\nCtrl-C stops it; the same command starts it again with all its data.\n" << std::flush;
 }
 
 std::string last_lines(std::string_view text, std::size_t count)

@@ -61,7 +61,32 @@ Outcome write(const std::string& path, std::string_view content)
 }
 }
 
-std::string node_configuration(unsigned members, unsigned users, unsigned port)
+namespace
+{
+/// What all nodes have in common.
+json::object base_configuration(NodePorts ports)
+{
+  return {
+      {"network",
+       {{"node_to_node_interface", {{"bind_address", local_address(ports.nodes)}}},
+        {"rpc_interfaces", {{"main", {{"bind_address", local_address(ports.clients)}}}}}}},
+      {"node_certificate",
+       {{"initial_validity_days", 365},
+        {"subject_alt_names", {"iPAddress:127.0.0.1", "iPAddress:::1", "dNSName:localhost"}}}},
+      {"ledger", {{"directory", "ledger"}}},
+      {"snapshots", {{"directory", "snapshots"}}},
+      {"output_files",
+       {{"rpc_addresses_file", "rpc_addresses.json"},
+        {"pid_file", "node.pid"},
+        {"node_certificate_file", "nodecert.pem"}}},
+      {"concordat",
+       {{"sealed_directory", "sealed"},
+        {"sealing_key_file", "sealing.key"},
+        {"application", {{"vote_threshold", 3}}}}}};
+}
+}
+
+std::string node_configuration(unsigned members, unsigned users, NodePorts ports)
 {
   json::array member_list;
   for (unsigned i = 0; i < members; ++i)
@@ -74,29 +99,24 @@ std::string node_configuration(unsigned members, unsigned users, unsigned port)
   for (unsigned i = 0; i < users; ++i)
     user_list.push_back(json::object{{"certificate_file", "../common/user" + std::to_string(i) + "_cert.pem"}});
 
-  const json::object configuration{
-      {"network",
-       {{"node_to_node_interface", {{"bind_address", "127.0.0.1:0"}}},
-        {"rpc_interfaces", {{"main", {{"bind_address", local_address(port)}}}}}}},
-      {"command",
-       {{"type", "Start"},
-        {"service_certificate_file", "../common/service_cert.pem"},
-        {"start", {{"members", member_list}, {"initial_service_certificate_validity_days", 365}}}}},
-      {"node_certificate",
-       {{"initial_validity_days", 365},
-        {"subject_alt_names", {"iPAddress:127.0.0.1", "iPAddress:::1", "dNSName:localhost"}}}},
-      {"ledger", {{"directory", "ledger"}}},
-      {"snapshots", {{"directory", "snapshots"}}},
-      {"output_files",
-       {{"rpc_addresses_file", "rpc_addresses.json"},
-        {"pid_file", "node.pid"},
-        {"node_certificate_file", "nodecert.pem"}}},
-      {"concordat",
-       {{"users", user_list},
-        {"open_service", true},
-        {"sealed_directory", "sealed"},
-        {"sealing_key_file", "sealing.key"},
-        {"application", {{"vote_threshold", 3}}}}}};
+  auto configuration = base_configuration(ports);
+  configuration["command"] = {
+      {"type", "Start"},
+      {"service_certificate_file", "../common/service_cert.pem"},
+      {"start", {{"members", member_list}, {"initial_service_certificate_validity_days", 365}}}};
+  auto& ours = configuration["concordat"].get_object();
+  ours["users"] = std::move(user_list);
+  ours["open_service"] = true;
+  return json::serialize(configuration) + "\n";
+}
+
+std::string joining_node_configuration(NodePorts ports, unsigned target)
+{
+  auto configuration = base_configuration(ports);
+  configuration["command"] = {
+      {"type", "Join"},
+      {"service_certificate_file", "../common/service_cert.pem"},
+      {"join", {{"target_rpc_address", local_address(target)}, {"retry_timeout", "100ms"}}}};
   return json::serialize(configuration) + "\n";
 }
 
@@ -113,9 +133,9 @@ std::string Workspace::common(const std::string& name) const
   return name.empty() ? path : base::join(path, name);
 }
 
-std::string Workspace::node(const std::string& name) const
+std::string Workspace::node(const std::string& name, unsigned index) const
 {
-  const auto path = base::join(directory_, "node0");
+  const auto path = base::join(directory_, "node" + std::to_string(index));
   return name.empty() ? path : base::join(path, name);
 }
 
@@ -129,10 +149,13 @@ bool Workspace::exists() const
   return base::RealFileSystem().exists(node("config.json"));
 }
 
-Outcome Workspace::create(unsigned members, unsigned users, unsigned port) const
+Outcome Workspace::create(unsigned members, unsigned users, const std::vector<NodePorts>& nodes) const
 {
   base::RealFileSystem files;
-  for (const auto& path : {common(), node()})
+  std::vector<std::string> directories{common()};
+  for (unsigned i = 0; i < nodes.size(); ++i)
+    directories.push_back(node("", i));
+  for (const auto& path : directories)
   {
     if (files.exists(path))
       return refuse(
@@ -158,13 +181,19 @@ Outcome Workspace::create(unsigned members, unsigned users, unsigned port) const
       return made;
   if (auto written = write(sample(), sample_records); !written)
     return written;
+  for (unsigned i = 1; i < nodes.size(); ++i)
+    if (auto written = write(node("config.json", i), joining_node_configuration(nodes[i], nodes[0].clients)); !written)
+      return written;
   // Last, since it says that the workspace is whole.
-  return write(node("config.json"), node_configuration(members, users, port));
+  return write(node("config.json"), node_configuration(members, users, nodes[0]));
 }
 
 Outcome Workspace::remove() const
 {
-  for (const auto& path : {node(), common(), sample()})
+  std::vector<std::string> paths{common(), sample()};
+  for (unsigned i = 0; i < nodes(); ++i)
+    paths.push_back(node("", i));
+  for (const auto& path : paths)
   {
     std::error_code error;
     std::filesystem::remove_all(path, error);
@@ -174,9 +203,18 @@ Outcome Workspace::remove() const
   return {};
 }
 
-Attempt<unsigned> Workspace::port() const
+unsigned Workspace::nodes() const
 {
-  auto configuration = read_configuration(node("config.json"));
+  base::RealFileSystem files;
+  unsigned number = 0;
+  while (files.exists(node("config.json", number)))
+    ++number;
+  return number;
+}
+
+Attempt<unsigned> Workspace::port(unsigned index) const
+{
+  auto configuration = read_configuration(node("config.json", index));
   if (!configuration)
     return std::unexpected(configuration.error());
   const auto* const address = rpc_interface(*configuration)->if_contains("bind_address");
@@ -185,17 +223,17 @@ Attempt<unsigned> Workspace::port() const
   const auto colon = text.rfind(':');
   if (colon == std::string::npos ||
       std::from_chars(text.data() + colon + 1, text.data() + text.size(), port).ec != std::errc{} || port > 65535)
-    return refuse(Exit::failed, node("config.json") + " names no address of the form host:port", "set --port");
+    return refuse(Exit::failed, node("config.json", index) + " names no address of the form host:port", "set --port");
   return port;
 }
 
-Outcome Workspace::set_port(unsigned port) const
+Outcome Workspace::set_port(unsigned index, unsigned port) const
 {
-  auto configuration = read_configuration(node("config.json"));
+  auto configuration = read_configuration(node("config.json", index));
   if (!configuration)
     return std::unexpected(configuration.error());
   (*rpc_interface(*configuration))["bind_address"] = local_address(port);
-  return write(node("config.json"), json::serialize(*configuration) + "\n");
+  return write(node("config.json", index), json::serialize(*configuration) + "\n");
 }
 
 unsigned Workspace::count(const std::string& kind) const
