@@ -2,6 +2,8 @@
 
 #include "cli/keygen.h"
 #include "cli/ledger.h"
+#include "cli/node.h"
+#include "cli/node_add.h"
 #include "cli/receipt.h"
 #include "cli/report.h"
 #include "cli/sandbox.h"
@@ -180,6 +182,58 @@ void add_ledger(CLI::App& app, Run& run)
   show->add_flag("--full", options->full, "Whole values instead of their beginning");
 }
 
+void add_node_changes(CLI::App& group, Run& run)
+{
+  const auto add = [&](const char* name, const char* description, const char* example, auto function)
+  {
+    std::shared_ptr<NodeOptions> options;
+    auto* const command = add_command(group, run, name, description, example, function, options);
+    command->add_option("node", options->node_id, "Id of the node, or its first digits")->required();
+    command->add_option("--control", options->control, "Control socket of the primary")->required();
+    return std::pair(command, options);
+  };
+  const auto [trust, options] =
+      add("trust", "Have a node take part that waits for it",
+          "concordat node trust 5f0c1a22 --control node0/control.sock", run_node_trust);
+  trust->add_option("--days", options->days, "How long its certificate is valid; as long as the service allows without")
+      ->check(CLI::Range(1, 36'500));
+  add("retire", "Have a node take part no longer; one that waits is forgotten",
+      "concordat node retire 5f0c1a22 --control node0/control.sock", run_node_retire);
+  add("remove", "Forget a node that takes part no longer",
+      "concordat node remove 5f0c1a22 --control node0/control.sock", run_node_remove);
+}
+
+void add_node(CLI::App& app, Run& run)
+{
+  auto* const group = app.add_subcommand("node", "See the nodes of a service, add and take out nodes");
+  group->footer("Example:\n  concordat node list --control node0/control.sock");
+  group->require_subcommand(1);
+
+  std::shared_ptr<NodeOptions> list_options;
+  auto* const list = add_command(
+      *group, run, "list", "Show the nodes of a service", "concordat node list --url https://127.0.0.1:8000",
+      run_node_list, list_options);
+  list->add_option("--control", list_options->control, "Control socket of a node, instead of its --url");
+  add_connection_options(*list, list_options->connection);
+  add_node_changes(*group, run);
+
+  std::shared_ptr<NodeAddOptions> add_options;
+  auto* const add = add_command(
+      *group, run, "add",
+      "Prepare a node that joins a service: makes its directory, with a configuration like that of a node there",
+      "concordat node add --from node0/node.json --into node1 --rpc-address 127.0.0.1:8010 --node-address "
+      "127.0.0.1:8011",
+      run_node_add, add_options);
+  add->add_option("--from", add_options->from, "Configuration file of a node of the service")->required();
+  add->add_option("--into", add_options->into, "Directory of the new node")->required();
+  add->add_option(
+         "--rpc-address", add_options->rpc_addresses, "HOST:PORT for clients; NAME=HOST:PORT for each of several")
+      ->required();
+  add->add_option("--node-address", add_options->node_address, "HOST:PORT for other nodes")->required();
+  add->add_option(
+      "--service-cert", add_options->service_certificate, "Certificate of the service; the one that --from names");
+}
+
 void add_sandbox(CLI::App& app, Run& run)
 {
   std::shared_ptr<SandboxOptions> options;
@@ -230,6 +284,7 @@ int run(int argc, const char* const* argv, Console& console)
   add_tx(app, run);
   add_receipt(app, run);
   add_ledger(app, run);
+  add_node(app, run);
   add_sandbox(app, run);
 
   try

@@ -49,6 +49,11 @@ TEST(Cli, HelpOfEveryCommandShowsAnExampleAndWhatExitCodesMean)
       {"receipt", "verify"},
       {"ledger", "verify"},
       {"ledger", "show"},
+      {"node", "list"},
+      {"node", "trust"},
+      {"node", "retire"},
+      {"node", "remove"},
+      {"node", "add"},
       {"sandbox"}};
   for (auto command : commands)
   {
