@@ -34,6 +34,16 @@ bool Waiting::wait() const
 void Waiting::settle(const Result<void>& outcome)
 {
   CHECK(!std::exchange(settled_, true), "an outcome is told once");
+  tell(outcome);
+}
+
+void Waiting::give_up_on(const Error& why)
+{
+  tell(std::unexpected(why));
+}
+
+void Waiting::tell(const Result<void>& outcome)
+{
   if (!done_)
     return;
   const auto done = std::exchange(done_, nullptr);

@@ -44,6 +44,9 @@ public:
   }
   /// On the consensus thread, once. What the receiver throws is logged: it is nobody else's matter.
   void settle(const Result<void>& outcome);
+  /// On the consensus thread: whoever waits is told that nobody knows what becomes of it, and waits no more. Without
+  /// effect after the first time.
+  void give_up_on(const Error& why);
 
 private:
   enum class Encoding : int
@@ -54,6 +57,7 @@ private:
   };
 
   void finish(Encoding how);
+  void tell(const Result<void>& outcome);
 
   const std::uint64_t size_;
   ledger::EncodedEntry entry_;

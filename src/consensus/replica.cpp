@@ -251,6 +251,15 @@ Agreement Replica::agreement() const
   return out;
 }
 
+std::vector<std::shared_ptr<const Batch>> Replica::in_flight() const
+{
+  std::vector<std::shared_ptr<const Batch>> out;
+  out.reserve(in_flight_.size());
+  for (const auto& [index, batch] : in_flight_)
+    out.push_back(batch);
+  return out;
+}
+
 std::shared_ptr<const Batch> Replica::batch(const Descriptor& descriptor) const
 {
   for (const auto& held : held_)

@@ -146,6 +146,7 @@ public:
     const base::LockGuard lock(durable_mutex_);
     return durable_;
   }
+  std::vector<std::shared_ptr<const Batch>> in_flight() const;
   /// A batch that is in flight here, to be sent beside a message; null if there is none: then it lies in the ledger.
   std::shared_ptr<const Batch> batch(const Descriptor& descriptor) const;
 

@@ -311,6 +311,7 @@ void Sequencer::cede()
   signature_due_ = false;
   change_queued_ = false;
   spdlog::info("no longer primary in view {}", tracker_.view());
+  doubt_ends_ = clock_.steady() + options_.doubt;
   // What was not proposed never will be. What was may be committed by others: it stays in flight until that is known.
   const auto queued = batcher_.close(not_primary);
   tracker_.blocked(not_primary);
@@ -321,6 +322,19 @@ void Sequencer::cede()
   // The tree goes back to what is committed, and so does the store: transactions that run now begin anew.
   batcher_.truncate(tracker_.committed().seqno);
   store_.reset(store_.committed(), std::max(replica_.term(), store_.committed()->txid().view));
+}
+
+/// Whoever leads now may never be heard of here: those who wait are told that nobody knows. The batches stay in flight.
+void Sequencer::end_doubts()
+{
+  if (!doubt_ends_ || clock_.steady() < *doubt_ends_)
+    return;
+  doubt_ends_.reset();
+  const Error unknown{
+      ErrorCode::unavailable, "this node is no longer primary, and does not know whether others commit it", nullptr};
+  for (const auto& batch : replica_.in_flight())
+    for (const auto& one : batch->transactions)
+      one->give_up_on(unknown);
 }
 
 /// Entries that another primary has replaced are never committed.
@@ -566,6 +580,7 @@ bool Sequencer::step()
     return false;
   }
   follow_roles();
+  end_doubts();
   adapt_membership();
   ask_for_reads();
   if (!can_propose())

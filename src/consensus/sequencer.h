@@ -54,6 +54,8 @@ struct SequencerOptions : BatcherOptions
   std::uint64_t max_bytes_in_flight = std::uint64_t{32} << 20; ///< that are proposed and not committed
   std::uint64_t max_inbox_bytes = std::uint64_t{64} << 20;     ///< of messages that wait; more are dropped
   std::chrono::milliseconds mark_interval{2000};               ///< what was committed is sealed at least so often
+  /// For so long those whose transactions were in flight when leadership was lost wait for what becomes of them.
+  std::chrono::milliseconds doubt{3000};
   std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a failure
   Invariants* invariants = nullptr;                ///< outlives the sequencer; null: not checked
   /// Seals what was committed, which nobody waits for; stopped before the sequencer goes. Null: the consensus thread.
@@ -158,6 +160,7 @@ private:
   void answer_reads(std::uint64_t token, bool fresh);
   void lose_reads() EXCLUDES(asking_mutex_);
   void cede();
+  void end_doubts();
   bool can_propose() const;
   bool has_mail() const;
   void cut(const std::vector<std::shared_ptr<const Batch>>& lost);
@@ -198,7 +201,8 @@ private:
 
   std::chrono::steady_clock::time_point next_agreement_;
   std::chrono::steady_clock::time_point next_adaption_;
-  std::optional<std::chrono::steady_clock::time_point> patience_; ///< when it stops: for somebody to take over
+  std::optional<std::chrono::steady_clock::time_point> doubt_ends_; ///< somebody waits for what others make of it
+  std::optional<std::chrono::steady_clock::time_point> patience_;   ///< when it stops: for somebody to take over
 
   /// Of reads that wait for an answer: at most one round at a time.
   std::optional<std::uint64_t> asked_;

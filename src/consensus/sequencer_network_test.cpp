@@ -255,6 +255,25 @@ TEST_F(NetworkTest, WhatIsNotKnownToBeCommittedIsLogAndNotState)
   EXPECT_EQ(committed(backup, "a"), "1");
 }
 
+TEST_F(NetworkTest, WhoWaitsForWhatOthersMakeOfItIsToldThatNobodyKnows)
+{
+  options_.doubt = std::chrono::seconds(3);
+  begin(3);
+  const auto primary = elect();
+  pass(3);
+  cut_off_.insert(primary);
+  std::optional<Result<void>> outcome;
+  ASSERT_TRUE(write(primary, "key", "1", outcome));
+  pass(static_cast<int>(2 * options_.election_ticks + 2));
+  EXPECT_FALSE(sequencer(primary).can_write());
+  EXPECT_FALSE(outcome) << "others may be about to tell";
+  pass(static_cast<int>(options_.doubt / options_.tick + 1));
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_EQ(outcome->error().code, ErrorCode::unavailable) << "it may still be committed";
+  cut_off_.clear();
+  pass(static_cast<int>(2 * options_.election_ticks));
+}
+
 TEST_F(NetworkTest, AReadOnThePrimaryIsFreshOnceAMajorityHasSaidSo)
 {
   begin(3);

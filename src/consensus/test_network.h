@@ -56,6 +56,7 @@ protected:
         key_(crypto::KeyPair::generate(crypto::Curve::p256)),
         certificate_(crypto::self_signed(key_, {"CN=service", {}, 0, 1, true}).value().pem())
   {
+    options_.doubt = std::chrono::hours(1);
   }
 
   void begin(std::size_t size)

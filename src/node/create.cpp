@@ -79,7 +79,8 @@ Result<void> Node::discard_leftovers()
 Result<void> Node::open_service()
 {
   kv::SnapshotTransaction state(store_.committed());
-  if (!configuration_.open_service || is_open(state))
+  // One of several is not primary yet; a service that others have joined was opened before, or is by its members.
+  if (!configuration_.open_service || is_open(state) || !sequencer_->can_write())
     return {};
   const auto opened = commit_now(
       [](Transaction& transaction, TxId) -> Result<void>

@@ -136,7 +136,8 @@ def test_three_nodes_say_the_same_and_know_their_roles(make_network):
         assert {entry["node_id"] for entry in nodes} == {network.node_id(each) for each in network.nodes}
         assert [entry["node_id"] for entry in nodes if entry["primary"]] == [network.node_id(primary)]
         assert {entry["status"] for entry in nodes} == {"Trusted"}
-        assert node.client().get("/node/primary").status == (200 if node is primary else 308)
+        assert node.client().get("/node/primary").status == (200 if node is primary else 404)
+        assert node.client().request("HEAD", "/node/primary").status == (200 if node is primary else 308)
         assert node.client().get("/node/backup").status == (404 if node is primary else 200)
         assert set(network.state_of(node)["configs"][-1]["nodes"]) == network.voters()
 
