@@ -21,12 +21,6 @@ namespace
 {
 constexpr std::chrono::milliseconds steward_pause{100};
 
-bool retired_committed(const boost::json::object& record)
-{
-  const auto* const noted = record.if_contains("retired_committed");
-  return noted && noted->is_bool() && noted->get_bool();
-}
-
 /// Who should agree on transactions (governance.md §10.2, §10.3): a node that retires does until that is committed.
 std::vector<consensus::EngineId> who_takes_part(const kv::Snapshot& committed)
 {
@@ -36,8 +30,7 @@ std::vector<consensus::EngineId> who_takes_part(const kv::Snapshot& committed)
   {
     const std::string id(cursor->key());
     const auto record = read_object(state, tables::node_info, id);
-    const auto status = record ? string_member(*record, "status") : "";
-    if (status == "Trusted" || (status == "Retired" && !retired_committed(*record)))
+    if (record && takes_part(*record))
       if (const auto engine_id = engine_id_of(state, id))
         out.push_back(*engine_id);
   }
@@ -51,7 +44,7 @@ bool any_retired(const kv::Snapshot& committed)
   for (const auto cursor = state.scan(tables::node_info); cursor->next();)
   {
     const auto record = read_object(state, tables::node_info, std::string(cursor->key()));
-    if (record && string_member(*record, "status") == "Retired" && !retired_committed(*record))
+    if (record && string_member(*record, "status") == "Retired" && takes_part(*record))
       return true;
   }
   return false;

@@ -1,9 +1,12 @@
 #include "node/peer_directory.h"
 
+#include "consensus/log_record.h"
+#include "ledger/entry.h"
 #include "node/engine_ids.h"
 #include "node/json.h"
 #include "node/peer_message.h"
 #include "node/tables.h"
+#include "node/trust.h"
 
 #include <boost/json.hpp>
 
@@ -11,23 +14,23 @@ namespace concordat::node
 {
 namespace
 {
-bool takes_part(const boost::json::object& record)
+/// Who agrees, as of the last record of it. Nobody in ledgers of the first release, whose services have one node.
+consensus::Configuration configuration_in(ReadTransaction& state)
 {
-  const auto status = string_member(record, "status");
-  const auto* const committed = record.if_contains("retired_committed");
-  const bool gone = committed && committed->is_bool() && committed->get_bool();
-  return status == "Trusted" || (status == "Retired" && !gone);
+  const auto text = state.get(consensus::LogRecord::table, ledger::single_key);
+  auto record = text ? consensus::LogRecord::from_json(*text) : fail(ErrorCode::not_found, "there is no record");
+  return record ? std::move(record->configuration) : consensus::Configuration{};
 }
 }
 
-std::pair<Seqno, Seqno> PeerDirectory::versions_of(const kv::State& state)
+PeerDirectory::Versions PeerDirectory::versions_of(const kv::State& state)
 {
   const auto version = [&](std::string_view table)
   {
     const auto* const map = state.find(table);
     return map ? map->version : 0;
   };
-  return {version(tables::node_info), version(tables::engine_ids)};
+  return {version(tables::node_info), version(tables::engine_ids), version(consensus::LogRecord::table)};
 }
 
 PeerDirectory::PeerDirectory(const kv::Snapshot& state) : versions_(versions_of(*state)), read_(true)
@@ -36,13 +39,17 @@ PeerDirectory::PeerDirectory(const kv::Snapshot& state) : versions_(versions_of(
   nodes_ = node_ids(reads);
   for (const auto& [id, node] : nodes_)
     ids_[node] = id;
+  const auto agrees = configuration_in(reads);
+  for (const auto& [id, node] : nodes_)
+    if (agrees.role(id) != consensus::Role::none)
+      may_speak_[node] = true;
   for (const auto cursor = reads.scan(tables::node_info); cursor->next();)
   {
     const peer::NodeId node(cursor->key());
     const auto record = read_object(reads, tables::node_info, node);
-    const bool speaks = record && takes_part(*record);
-    may_speak_[node] = speaks;
-    const auto* const interface = speaks ? record->if_contains("node_to_node_interface") : nullptr;
+    auto& speaks = may_speak_[node];
+    speaks = speaks || (record && takes_part(*record));
+    const auto* const interface = record && speaks ? record->if_contains("node_to_node_interface") : nullptr;
     if (!interface || !interface->is_object())
       continue;
     auto address = string_member(interface->get_object(), "published_address");

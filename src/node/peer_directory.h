@@ -4,11 +4,11 @@
 #include "kv/store.h"
 #include "peer/channel.h"
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 namespace concordat::node
 {
@@ -22,7 +22,8 @@ public:
   /// Whether a later state may say something else than the one that this was read from.
   bool is_same(const kv::State& state) const;
 
-  /// Trusted nodes, and retired ones until their retirement is committed. Also a node that no table knows, and none
+  /// Trusted nodes, and retired ones until they have left the agreement: whoever counts for a majority must be heard,
+  /// also on the change that removes them. Also a node that no table knows, and none
   /// has ever known: this node may have been away while it joined, and could hear from nobody else. That the service
   /// has endorsed it is checked before. Who was removed is known for ever by its number.
   bool may_speak(const peer::NodeId& node) const;
@@ -38,10 +39,11 @@ public:
   }
 
 private:
-  static std::pair<Seqno, Seqno> versions_of(const kv::State& state);
+  using Versions = std::array<Seqno, 3>;
+  static Versions versions_of(const kv::State& state);
 
-  std::pair<Seqno, Seqno> versions_; ///< of the tables
-  bool read_ = false;                ///< from a state
+  Versions versions_{}; ///< of the tables
+  bool read_ = false;   ///< from a state
   std::map<peer::NodeId, bool> may_speak_;
   std::map<peer::NodeId, std::string> addresses_;
   std::map<consensus::EngineId, peer::NodeId> nodes_;

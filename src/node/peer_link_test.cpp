@@ -189,6 +189,18 @@ TEST_F(PeerLinkTest, WhoIsRetiredSpeaksUntilThatIsCommitted)
   EXPECT_FALSE(PeerDirectory(state()).may_speak(node(3).id()));
 }
 
+TEST_F(PeerLinkTest, WhoStillCountsForAMajorityIsHeard)
+{
+  begin(2);
+  set_voters({1, 2});
+  set_status(2, "Retired", true);
+  EXPECT_TRUE(PeerDirectory(state()).may_speak(node(2).id())) << "its removal needs its vote";
+  remove(2);
+  EXPECT_TRUE(PeerDirectory(state()).may_speak(node(2).id()));
+  set_voters({1});
+  EXPECT_FALSE(PeerDirectory(state()).may_speak(node(2).id()));
+}
+
 TEST_F(PeerLinkTest, PendingNodesMayNotSpeak)
 {
   begin(2);

@@ -122,6 +122,14 @@ protected:
     write({{std::string(tables::engine_ids), {{node(id).id(), std::to_string(id)}}}});
     write_record(id, "Trusted", false);
   }
+  /// Who agrees, as of the last batch that says so.
+  void set_voters(const std::vector<consensus::EngineId>& voters)
+  {
+    consensus::LogRecord record;
+    record.index = 1;
+    record.configuration.voters = voters;
+    write({{std::string(consensus::LogRecord::table), {{std::string(ledger::single_key), record.to_json()}}}});
+  }
   void set_status(consensus::EngineId id, const std::string& status, bool retired_committed = false)
   {
     write_record(id, status, retired_committed);

@@ -129,6 +129,13 @@ void forget(Transaction& transaction, std::string_view node_id)
 }
 }
 
+bool takes_part(const boost::json::object& record)
+{
+  const auto status = string_member(record, "status");
+  const auto* const noted = record.if_contains("retired_committed");
+  return status == "Trusted" || (status == "Retired" && !(noted && noted->is_bool() && noted->get_bool()));
+}
+
 std::optional<json::object> node_record_of(ReadTransaction& state, std::string_view node_id)
 {
   return read_object(state, tables::node_info, node_id);

@@ -56,6 +56,9 @@ bool note_retired_committed(Transaction& transaction, ReadTransaction& committed
 /// @return Error::not_found; Error::denied unless it is noted as such in the committed state (http-api.md §6.4)
 Result<void> delete_node(Transaction& transaction, ReadTransaction& committed, std::string_view node_id);
 
+/// Whether the node with this record is to take part: it is trusted, or retired and that is not noted yet (§10.3).
+bool takes_part(const boost::json::object& record);
+
 /// The record of a node in `nodes.info`; nothing if there is none.
 std::optional<boost::json::object> node_record_of(ReadTransaction& state, std::string_view node_id);
 }
