@@ -1,4 +1,5 @@
-"""The demonstration: three members submit what they hold, and each reads a report on its own records alone."""
+"""The demonstration: three members submit what they hold, while a node is killed, and each reads a report on its own
+records alone."""
 import argparse
 import json
 import os
@@ -15,6 +16,7 @@ TOOL = ROOT / "build/release/bin/concordat"
 SAMPLES = ROOT / "tests/data/samples"
 WORKSPACE = ROOT / "build/demo"
 STARTUP_SECONDS = 60
+NODES = 3
 
 
 def say(text):
@@ -27,31 +29,38 @@ def fail(text):
     sys.exit(1)
 
 
-def free_port(wanted=8000):
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                return probe.getsockname()[1]
-            except OSError:
-                continue
-    fail("no free port on 127.0.0.1")
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_ports():
+    """The first of as many in a row as there are nodes."""
+    for first in range(8000, 30000, 10):
+        if all(is_free(first + index) for index in range(NODES)):
+            return first
+    fail("no free ports on 127.0.0.1")
 
 
 class Network:
     """`concordat sandbox` in the background."""
 
     def __init__(self, port, keep):
-        self.url = f"https://127.0.0.1:{port}"
+        self.urls = [f"https://127.0.0.1:{port + index}" for index in range(NODES)]
         self.log = WORKSPACE.with_suffix(".sandbox.log")
         self.process = subprocess.Popen(
-            [TOOL, "sandbox", "--workspace", WORKSPACE, "--port", str(port), "--members", "3", "--users", "1", "--fresh"],
+            [TOOL, "sandbox", "--workspace", WORKSPACE, "--nodes", str(NODES), "--port", str(port), "--members", "3",
+             "--users", "1", "--fresh"],
             stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=keep)
 
     def wait_until_open(self):
         end = time.monotonic() + STARTUP_SECONDS
-        while self.url not in self.log.read_text():
+        while "Ctrl-C stops it" not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > end:
                 fail("the network did not start:\n" + self.log.read_text())
             time.sleep(0.02)
@@ -60,8 +69,18 @@ class Network:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
 
+    def kill_primary(self):
+        """What the sandbox's table names so."""
+        for line in self.log.read_text().splitlines():
+            words = line.split()
+            if words[2:3] == ["primary"]:
+                os.kill(int(words[3]), signal.SIGKILL)
+                return words[0]
+        fail("the sandbox named no primary:\n" + self.log.read_text())
+
     def run(self, who, *words, check=True):
-        command = [TOOL, *words, "--url", self.url, "--workspace", WORKSPACE, "--as", who]
+        urls = [word for url in self.urls for word in ("--url", url)]
+        command = [TOOL, *words, *urls, "--workspace", WORKSPACE, "--as", who]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
         if check and done.returncode != 0:
             fail(f"{shlex.join(map(str, command))}\n{done.stdout}{done.stderr}")
@@ -146,13 +165,13 @@ def next_commands(network, keep):
     tool, workspace = relative(TOOL), relative(WORKSPACE)
     say("Three commands to try next")
     if keep:
-        options = f"--url {network.url} --workspace {workspace}"
+        options = f"--url {network.urls[1]} --workspace {workspace}"
         print(f"  {tool} report {options} --as member1 --format csv")
         print(f"  {tool} report 984500BA57A56NBD3A24 {options} --as member2")
-        print(f"  {tool} ledger show {workspace}/node0/ledger")
-        print(f"\nThe network runs on at {network.url}; stop it with: kill -INT {network.process.pid}")
+        print(f"  {tool} ledger show {workspace}/node1/ledger")
+        print(f"\nThe network runs on at {network.urls[1]}; stop it with: kill -INT {network.process.pid}")
     else:
-        print(f"  {tool} ledger verify {workspace}/node0/ledger")
+        print(f"  {tool} ledger verify {workspace}/node1/ledger")
         print(f"  {tool} receipt verify {workspace}/receipt.json --service-cert {workspace}/common/service_cert.pem")
         print(f"  {tool} sandbox --workspace {workspace}")
 
@@ -161,14 +180,15 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the network running")
     keep = parser.parse_args().keep
-    say("Starting a network for three members and one user")
-    network = Network(free_port(), keep)
+    say(f"Starting a network of {NODES} nodes for three members and one user")
+    network = Network(free_ports(), keep)
     finished = False
     try:
         network.wait_until_open()
         print(network.log.read_text(), end="")
         say("Each member submits its records")
         submit(network, "member0", "member0.csv")
+        print(f"  {network.kill_primary()}, the primary, is killed: another node takes over, with all that was submitted")
         submit(network, "member1", "member1.json")
         submit(network, "member2", "member2.json")
         for member in ("member0", "member1", "member2"):
