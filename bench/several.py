@@ -61,7 +61,7 @@ def figures(seconds, records):
 
 def measure_speed(folder, options):
     sizes = (1, 3)
-    networks = {size: Network(folder / f"of{size}", size) for size in sizes}
+    networks = {size: Network(folder / f"of{size}", size, changes={}) for size in sizes}
     try:
         primaries = {size: Primary(network) for size, network in networks.items()}
         for primary in primaries.values():
@@ -116,7 +116,7 @@ class Writers:
 
 
 def measure_failures(folder, options):
-    network = Network(folder / "failing", 3)
+    network = Network(folder / "failing", 3, changes={})
     try:
         writers = Writers(network)
         for how in ("SIGKILL", "SIGSTOP"):

@@ -7,6 +7,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 
+#include <algorithm>
 #include <csignal>
 
 #include <fcntl.h>
@@ -124,7 +125,21 @@ Attempt<bool> SandboxNodes::start(Signals& signals, std::chrono::seconds patienc
     if (auto ready = wait_until_ready(index, true); !ready || !*ready)
       return ready;
   }
-  return true;
+  return wait_until_agreed();
+}
+
+/// Only then any of them may be lost.
+Attempt<bool> SandboxNodes::wait_until_agreed()
+{
+  while (Clock::now() < end_)
+  {
+    const auto nodes = running();
+    if (std::ranges::any_of(nodes, &RunningNode::primary) && std::ranges::all_of(nodes, &RunningNode::votes))
+      return true;
+    if (signals_->wait(50ms))
+      return false;
+  }
+  return refuse(Exit::failed, "the nodes have not agreed with each other in time");
 }
 
 /// @param trust  it asks to join
@@ -193,13 +208,14 @@ std::vector<RunningNode> SandboxNodes::running()
   {
     if (!node.process || node.process->ended())
       continue;
-    RunningNode one{node.address, node.process->pid(), false};
+    RunningNode one{node.address, node.process->pid()};
     for (const auto& entry : listed ? nodes_of(*listed) : json::array())
     {
       const auto* const addresses = entry.is_object() ? entry.get_object().if_contains("rpc_addresses") : nullptr;
-      if (addresses != nullptr && addresses->is_object() && text_of(addresses->get_object(), "main") == node.address &&
-          is_true(entry.get_object(), "primary"))
-        one.primary = true;
+      if (addresses == nullptr || !addresses->is_object() || text_of(addresses->get_object(), "main") != node.address)
+        continue;
+      one.primary = is_true(entry.get_object(), "primary");
+      one.votes = is_true(entry.get_object(), "votes");
     }
     out.push_back(std::move(one));
   }

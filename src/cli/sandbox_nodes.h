@@ -43,6 +43,7 @@ private:
 
   Outcome launch(unsigned index);
   Attempt<bool> wait_until_ready(unsigned index, bool trust);
+  Attempt<bool> wait_until_agreed();
   void trust_pending();
   std::optional<boost::json::object> ask(unsigned index, const boost::json::object& command) const;
   std::optional<boost::json::object> list();

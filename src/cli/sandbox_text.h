@@ -17,6 +17,7 @@ struct RunningNode
   std::string address; ///< host:port for clients
   pid_t pid = 0;
   bool primary = false;
+  bool votes = false; ///< counts for a majority
 };
 
 /// Tells where the network listens, who can call, and what to try next: commands that work when pasted.

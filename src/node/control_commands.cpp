@@ -90,6 +90,7 @@ json::object list(const Services& services)
         {"status", string_member(*record, "status")},
         {"retired_committed", gone ? *gone : json::value(false)},
         {"number", id ? json::value(*id) : json::value()},
+        {"votes", id && agreement.configuration.role(*id) == consensus::Role::voter},
         {"primary", id && *id == agreement.leader},
         {"self", rows->key() == services.node_id},
         {"node_to_node_address", address_of(*record, "node_to_node_interface")},

@@ -8,6 +8,8 @@ import socket
 from node import PATIENCE, Node, free_port, merge, wait_for
 
 UNREACHABLE = (OSError, http.client.HTTPException)
+PATIENT = {"consensus": {"message_timeout": "100ms", "election_timeout": "1500ms"}}
+"""A busy machine's disk can take longer than the usual time-out: roles stay as they are unless a test changes them."""
 
 
 class Joiner(Node):
@@ -30,8 +32,8 @@ class Joiner(Node):
 class Network:
     """Nodes that agree with each other. The first one makes the service; the others join it and are trusted."""
 
-    def __init__(self, folder, size=3, changes=None):
-        self.folder, self.changes = folder, changes or {}
+    def __init__(self, folder, size=3, changes=PATIENT):
+        self.folder, self.changes = folder, changes
         self.nodes = [Node(folder / "0", changes=self.with_ports())]
         self.nodes[0].launch()
         for _ in range(size - 1):

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from network import PATIENT
 from node import DAEMON, PATIENCE, Node, free_port, run_tool, wait_for
 
 
@@ -45,7 +46,7 @@ class Joiner:
 
 @pytest.fixture
 def service(tmp_path):
-    founder = Node(tmp_path).launch()
+    founder = Node(tmp_path, changes=PATIENT).launch()
     joiners = []
 
     def join(name, *options):

@@ -238,3 +238,34 @@ def test_wrong_options_are_a_usage_error(tmp_path, options):
 def test_a_node_program_that_is_not_there_is_said(tmp_path):
     done = run_tool("sandbox", "--workspace", tmp_path / "w", "--node-binary", tmp_path / "nothing")
     assert done.returncode == 1 and "nothing" in done.stderr and "--node-binary" in done.stderr, done
+
+
+def test_of_several_nodes_one_may_be_killed_and_all_come_back(sandbox):
+    ports = [free_port() for _ in range(3)]
+    network = sandbox("--nodes", 3, port=next(port for port in ports if all(is_free(port + more) for more in (1, 2))))
+    rows = [line.split() for line in network.output().splitlines() if re.match(r"node\d ", line)]
+    assert [row[2] for row in rows] == ["primary", "backup", "backup"], network.output()
+    os.kill(int(rows[0][3]), signal.SIGKILL)
+    wait_for(lambda: "node0 was ended by signal 9" in network.output(), "the sandbox to tell")
+    urls = [word for row in rows for word in ("--url", row[1])]
+    submitted = run_tool("submit", SAMPLES / "member1.json", *urls, "--workspace", network.workspace, "--as", "member1")
+    assert submitted.returncode == 0, submitted
+    assert network.stop() == 0
+
+    again = sandbox("--nodes", 1, port=network.port)
+    assert "was made with 3 nodes" in again.output()
+    assert len([line for line in again.output().splitlines() if re.match(r"node\d ", line)]) == 3
+    assert [line.split()[2] for line in again.output().splitlines() if line.startswith("node")].count("primary") == 1
+
+    def report():
+        return run_tool("report", "--url", rows[0][1], "--workspace", again.workspace, "--as", "member1")
+    wait_for(lambda: "254900Z8QM2AR51H5I26" in report().stdout, "the node that was killed to have what it missed")
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
