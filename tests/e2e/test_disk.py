@@ -100,7 +100,11 @@ def insist_refusals_are_clear(writer):
             continue
         assert (answer.status, answer.code) == (503, "TransactionReplicationFailed"), answer
         assert "cannot write" in answer.json()["error"]["message"], answer
-        assert answer.txid is None
+
+
+def insist_what_had_a_place_is_known_to_be_lost(node, writer):
+    for txid in {answer.txid for answer in writer.refusals if answer.txid and answer.status == 503}:
+        assert node.client().get(f"/app/tx?transaction_id={txid}").json()["status"] == "Invalid", txid
 
 
 def test_writes_are_refused_with_a_reason_reads_go_on_and_writes_come_back(faulty):
@@ -128,6 +132,8 @@ def test_writes_are_refused_with_a_reason_reads_go_on_and_writes_come_back(fault
     assert node.commit()[0] > view and node.commit()[1] > seqno
     assert node.client().get(f"/app/tx?transaction_id={early}").json()["status"] == "Committed"
     writer.insist_all_there()
+    assert any(answer.txid for answer in writer.refusals), "the first one had its place when the disk failed"
+    insist_what_had_a_place_is_known_to_be_lost(node, writer)
     node.insist_ledger_verifies()
     for _ in range(20):
         assert writer.write().status == 200
@@ -167,6 +173,7 @@ def test_that_holds_for_many_writers_at_once_and_none_hangs(faulty):
 
     for writer in writers:
         insist_refusals_are_clear(writer)
+        insist_what_had_a_place_is_known_to_be_lost(node, writer)
     insist_all_there()
     node.restart()
     insist_all_there()
