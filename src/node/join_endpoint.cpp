@@ -252,6 +252,10 @@ private:
 
 Response join(Services& services, const Identity& identity, Context& context)
 {
+  // First, as clients expect of every endpoint: what a request says is wrong whoever sends it.
+  const auto& request = context.once<Result<JoinRequest>>([&] { return read_join_request(context.request().body); });
+  if (!request)
+    return cannot_read(request.error());
   const auto* const session = session_of(context);
   const auto certificate =
       session ? crypto::Certificate::from_der(session->client_certificate) : fail(ErrorCode::denied, "no connection");
@@ -261,9 +265,6 @@ Response join(Services& services, const Identity& identity, Context& context)
         401, "InvalidAuthenticationInfo", "A node that joins shows a certificate with the EC key that it is to have");
   if (services.ordering.committed().seqno == 0)
     return not_now("This node is not part of the service yet");
-  const auto& request = context.once<Result<JoinRequest>>([&] { return read_join_request(context.request().body); });
-  if (!request)
-    return cannot_read(request.error());
   return Joining(services, identity, context, *request, certificate->public_key(), *session).answer();
 }
 }
