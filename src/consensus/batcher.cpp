@@ -129,8 +129,9 @@ Batcher::take(const kv::WriteTransaction& transaction, const Ordering::Named& na
   // if this fails, the batch cannot be closed, and the view ends without it.
   try
   {
-    if (options_.placed)
-      options_.placed(*txid);
+    const auto& told = own.is_first || own.change ? options_.placed_own : options_.placed;
+    if (told)
+      told(*txid);
     waiting->encoded(std::move(draft).encode(secrets_.at(txid->seqno), *txid, 0, transaction.claims_digest()));
   }
   catch (...)

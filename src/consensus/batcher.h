@@ -32,6 +32,7 @@ struct BatcherOptions
   std::uint64_t chunk_size = std::uint64_t{5} << 20;          ///< bytes after which a signature ends the chunk
   std::function<void(TxId)> placed =
       {}; ///< for tests: called between a transaction's place and its encoding; may throw
+  std::function<void(TxId)> placed_own = {}; ///< the same for what the primary writes by itself; may not throw
 };
 
 /// Takes transactions of this primary into the order, and closes batches of them with a signature.

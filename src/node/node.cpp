@@ -180,6 +180,7 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
   {
     options.invariants = driven_->invariants;
     options.placed = driven_->placed;
+    options.placed_own = driven_->placed_own;
   }
   sequencer_ = std::make_unique<consensus::Sequencer>(
       store_, files_, configuration_.ledger_directory, *identity_->ledger_secrets, std::move(signer), clock_,

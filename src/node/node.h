@@ -42,7 +42,8 @@ struct Driven
 {
   base::Executor& pool;
   consensus::Invariants* invariants = nullptr;
-  std::function<void(TxId)> placed = {}; ///< as BatcherOptions::placed
+  std::function<void(TxId)> placed = {};     ///< as BatcherOptions::placed
+  std::function<void(TxId)> placed_own = {}; ///< as BatcherOptions::placed_own
 };
 
 /// One node: creates a service or comes back to the one it was part of, and serves it.

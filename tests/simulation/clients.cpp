@@ -344,11 +344,13 @@ void Clients::check_refusal(const Sent& sent, const Response& response)
   const auto header = find_header(response.headers, txid_header);
   if (header)
   {
-    // The session is over, and the transaction stands.
     if (sent.placed.empty() || sent.placed.back().to_string() != *header)
       return wrong(sent, code + " names " + std::string(*header) + ", which is not its place in the order");
-    if (!sent.early)
+    // The session is over, and the transaction stands. Of any other refusal it is not known whether it does.
+    if (!sent.early && code == "SessionConsistencyLost")
       model_.acknowledge_all(sent.placed.back().seqno);
+    else if (code != "SessionConsistencyLost" && code != "TransactionReplicationFailed")
+      wrong(sent, code + " names a transaction");
   }
   else if ((says_nothing_was_done(code) || code == "SessionConsistencyLost") && !sent.placed.empty())
     wrong(sent, code + ", but it got the place " + sent.placed.back().to_string());

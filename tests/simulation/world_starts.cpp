@@ -32,7 +32,10 @@ bool World::boot(node::StartOptions options)
       std::make_unique<PlannedApplication>(
           plans_,
           PlannedApplication::Events{[this] { meanwhile(); }, [this](std::size_t plan) { clients_.handled(plan); }}),
-      watched_, clock_, *platform_, {clients_, invariants_.get(), [this](TxId txid) { placed(txid); }}, options);
+      watched_, clock_, *platform_,
+      {clients_, invariants_.get(), [this](TxId txid) { placed(txid); },
+       [this](TxId txid) { verdict_.wrong_if(model_.place(txid, std::nullopt)); }},
+      options);
   if (!started)
   {
     refusal_ = started.error().describe();
