@@ -43,7 +43,8 @@ class Primary:
 
 
 def load(primary, *options):
-    run = compare.load(*primary.load_options(0), "--warmup", 0.5, "--threads", 2, *options)
+    threads = 1 if "--connections" in options and options[options.index("--connections") + 1] == 1 else 2
+    run = compare.load(*primary.load_options(0), "--warmup", 0.5, "--threads", threads, *options)
     assert set(run["statuses"]) == {"200"} and not run["errors"], run
     return run
 
