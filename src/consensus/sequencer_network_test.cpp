@@ -407,6 +407,30 @@ TEST_F(MembershipTest, AllComeBackWithTheConfigurationThatTheLedgerSays)
   }
 }
 
+TEST_F(MembershipTest, AChangeThatWasStoredBeforeACrashIsAChangeWhenItIsAgreedOn)
+{
+  begin(3);
+  const auto primary = elect();
+  pass(3);
+  const EngineId one = primary == 1 ? 2 : 1;
+  const EngineId other = 6 - primary - one;
+  members_[4] = std::make_unique<Member>(*this, 4); // never starts
+  cut_off_ = {one, other};
+  wanted_ = {1, 2, 3, 4};
+  pass(2);
+  ASSERT_TRUE(configuration(primary).learners.empty()) << "nobody has agreed";
+  options_.wanted = {}; // nobody changes anything any more
+  for (const EngineId id : {1, 2, 3})
+    crash(id);
+  start(primary);
+  start(one);
+  cut_off_ = {other};
+  EXPECT_EQ(elect(), primary) << "the other one lacks the change";
+  pass(3);
+  for (const auto id : {primary, one})
+    EXPECT_EQ(configuration(id), (Configuration{.voters = {1, 2, 3}, .learners = {4}})) << id;
+}
+
 TEST_F(MembershipTest, ANodeThatIsWantedNoMoreLeaves)
 {
   begin(3);
