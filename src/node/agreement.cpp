@@ -77,6 +77,8 @@ Result<void> Node::start_link(const std::string& node_certificate_pem)
   options.service_keys = {identity_->service_key.public_key()};
   options.bind_address = addresses_.at(std::string(between_nodes));
   options.published_address = string_member(configured, "published_address");
+  if (driven_)
+    options.channel = driven_->channel;
   auto link = PeerLink::start(options, clock_);
   if (!link)
     return fail("cannot listen for other nodes", link.error());
@@ -124,8 +126,13 @@ Result<void> Node::take_part(
 Result<void> Node::join()
 {
   std::atomic<bool> never{false};
-  auto joined = join_service(
-      configuration_, {*sealed_state_, files_, clock_, platform_, addresses_, options_.stop ? *options_.stop : never});
+  JoinMeans means{*sealed_state_, files_, clock_, platform_, addresses_, options_.stop ? *options_.stop : never};
+  if (driven_ && driven_->connect)
+  {
+    means.connect = driven_->connect;
+    means.wait = driven_->wait;
+  }
+  auto joined = join_service(configuration_, std::move(means));
   if (!joined)
     return fail("cannot join the service", joined.error());
   identity_.emplace(std::move(*joined));
@@ -133,7 +140,7 @@ Result<void> Node::join()
 }
 
 /// What only the primary can answer is handed on to it.
-void Node::connect_requests()
+void Node::connect_requests(base::Executor& pool)
 {
   const auto send = [this](const peer::NodeId& to, PeerMessage kind, peer::Payload payload)
   { return link_->send(to, kind, std::move(payload)); };
@@ -153,27 +160,30 @@ void Node::connect_requests()
           .send = send,
           .run = [this](const std::shared_ptr<http::Exchange>& exchange, View view)
           { dispatcher_->handle_forwarded(exchange, view); }},
-      *pool_);
+      pool);
   link_->handle(
       PeerMessage::forwarded_request, [this](peer::Received message) { forwarded_->take(std::move(message)); });
   link_->handle(PeerMessage::forwarded_answer, [this](const peer::Received& message) { forwarder_->take(message); });
-  forwarder_->start();
 }
 
-/// Notes of nodes whose retirement is committed that they take no part any more (governance.md §10.3).
-void Node::look_after_nodes()
+void Node::be_steward()
 {
   while (!stopping_)
   {
     std::this_thread::sleep_for(steward_pause);
-    const auto committed = store_.committed();
-    if (!sequencer_->can_write() || !any_retired(committed))
-      continue;
-    const auto transaction = store_.begin_fresh(kv::RunBy::node);
-    kv::SnapshotTransaction state(committed);
-    if (note_retired_committed(*transaction, state))
-      if (const auto noted = sequencer_->submit(*transaction, {}, {}); !noted)
-        spdlog::warn("that a node has retired is noted later: {}", noted.error().describe());
+    look_after_nodes();
   }
+}
+
+void Node::look_after_nodes()
+{
+  const auto committed = store_.committed();
+  if (!sequencer_->can_write() || !any_retired(committed))
+    return;
+  const auto transaction = store_.begin_fresh(kv::RunBy::node);
+  kv::SnapshotTransaction state(committed);
+  if (note_retired_committed(*transaction, state))
+    if (const auto noted = sequencer_->submit(*transaction, {}, {}); !noted)
+      spdlog::warn("that a node has retired is noted later: {}", noted.error().describe());
 }
 }

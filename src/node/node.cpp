@@ -86,7 +86,9 @@ Result<std::unique_ptr<Node>> Node::start_driven(
   for (const auto& interface : node->configuration_.interfaces)
     node->addresses_[interface.listen.name] = interface.listen.bind_address;
   if (auto started =
-          node->take({&Node::lock, &Node::unseal, &Node::restore, &Node::open_service, &Node::prepare_driven});
+          node->take(
+              {&Node::lock, &Node::unseal, &Node::choose_port, &Node::restore, &Node::open_service,
+               &Node::prepare_driven});
       !started)
     return std::unexpected(started.error());
   return node;
@@ -170,7 +172,7 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
   options.max_batch_transactions = configuration_.transactions.max_batch_count;
   options.max_batch_bytes = configuration_.transactions.max_batch_size;
   options.aside = aside_.get();
-  if (!driven_)
+  if (!driven_ || driven_->channel)
   {
     if (auto linked = start_link(node_certificate_pem); !linked)
       return linked;
@@ -181,6 +183,7 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
     options.invariants = driven_->invariants;
     options.placed = driven_->placed;
     options.placed_own = driven_->placed_own;
+    options.seed = driven_->seed;
   }
   sequencer_ = std::make_unique<consensus::Sequencer>(
       store_, files_, configuration_.ledger_directory, *identity_->ledger_secrets, std::move(signer), clock_,

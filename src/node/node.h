@@ -44,6 +44,11 @@ struct Driven
   consensus::Invariants* invariants = nullptr;
   std::function<void(TxId)> placed = {};     ///< as BatcherOptions::placed
   std::function<void(TxId)> placed_own = {}; ///< as BatcherOptions::placed_own
+  PeerLink::ChannelMaker channel = {};       ///< to the other nodes; null: there are none
+  std::uint64_t seed = 0;                    ///< as SequencerOptions::seed
+  /// Of a node that joins, as JoinMeans.
+  std::function<Result<std::unique_ptr<http::Client>>(http::ClientOptions)> connect = {};
+  std::function<void(std::chrono::milliseconds)> wait = {};
 };
 
 /// One node: creates a service or comes back to the one it was part of, and serves it.
@@ -77,6 +82,14 @@ public:
   {
     return store_;
   }
+  /// Null for a node that is driven without a channel.
+  Forwarder* forwarder()
+  {
+    return forwarder_.get();
+  }
+  /// Notes of nodes whose retirement is committed that they take no part any more (governance.md §10.3), if this one is
+  /// primary. A node that is not driven does so by itself.
+  void look_after_nodes();
 
   /// The bound address of each interface, by name.
   const std::map<std::string, std::string>& addresses() const
@@ -103,8 +116,8 @@ private:
       std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, const consensus::DurableState& durable);
   Result<void> start_link(const std::string& node_certificate_pem);
   void be_one_of_several(consensus::SequencerOptions& options);
-  void look_after_nodes();
-  void connect_requests();
+  void be_steward();
+  void connect_requests(base::Executor& pool);
   Result<void>
   go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, consensus::DurableState durable);
   Result<void> renew_secret(Seqno first);
@@ -140,7 +153,7 @@ private:
   std::int64_t newest_signature_ = 0;       ///< by the clock of then; 0 if there was none at start
   std::unique_ptr<base::WorkerPool> aside_; ///< does what nobody waits for
   kv::Store store_;
-  std::unique_ptr<PeerLink> link_; ///< null for a node that is driven
+  std::unique_ptr<PeerLink> link_; ///< null for a node that is driven without a channel
   std::unique_ptr<consensus::Sequencer> sequencer_;
   std::unique_ptr<base::WorkerPool> pool_;
   std::unique_ptr<Services> services_;

@@ -74,12 +74,20 @@ Result<std::unique_ptr<PeerLink>> PeerLink::start(const Options& options, const 
   callbacks.on_message = [self](peer::Received message) { self->take(std::move(message)); };
   callbacks.may_speak = [self](const peer::NodeId& node) { return self->directory()->may_speak(node); };
   callbacks.service_keys = [keys = options.service_keys] { return keys; };
+  link->published_ = options.published_address.empty() ? options.bind_address : options.published_address;
+  if (options.channel)
+  {
+    link->channel_ = options.channel(link->self_, callbacks);
+    return link;
+  }
   auto network = peer::Network::start(channel, clock, callbacks);
   if (!network)
     return std::unexpected(network.error());
-  link->published_ = options.published_address.empty() ? (*network)->address() : options.published_address;
+  if (options.published_address.empty())
+    link->published_ = (*network)->address();
   // Nobody may speak yet, so no callback has looked for it.
-  link->network_ = std::move(*network);
+  link->network_ = network->get();
+  link->channel_ = std::move(*network);
   return link;
 }
 
@@ -116,7 +124,7 @@ void PeerLink::handle(PeerMessage kind, Handler handler)
 
 Result<void> PeerLink::set_identity(const peer::Identity& identity)
 {
-  return network_->set_identity(identity);
+  return network_ ? network_->set_identity(identity) : Result<void>{};
 }
 
 std::shared_ptr<const PeerDirectory> PeerLink::directory() const
@@ -145,7 +153,7 @@ void PeerLink::set_state(const kv::Snapshot& committed)
     directory_ = std::move(now);
   }
   call_peers();
-  network_->membership_changed();
+  channel_->membership_changed();
 }
 
 /// Tells the channel where the nodes are: as they say themselves, else as the tables say.
@@ -161,7 +169,7 @@ void PeerLink::call_peers()
         addresses[node] = heard.address;
   }
   addresses.erase(self_);
-  network_->set_peers(addresses);
+  channel_->set_peers(addresses);
 }
 
 /// A node that joined while this one was away, or that has come back at another address, says where it is itself.
@@ -203,13 +211,13 @@ void PeerLink::send(EngineId to, std::string message, std::vector<std::shared_pt
   for (const auto& batch : owner->batches)
     for (const auto entry : batch->entries())
       pieces.push_back(entry);
-  network_->send(
+  channel_->send(
       *node, lane, static_cast<std::uint16_t>(PeerMessage::consensus), peer::Payload(owner, std::move(pieces)));
 }
 
 bool PeerLink::send(const peer::NodeId& to, PeerMessage kind, peer::Payload payload)
 {
-  return network_->send(to, peer::Lane::bulk, static_cast<std::uint16_t>(kind), std::move(payload));
+  return channel_->send(to, peer::Lane::bulk, static_cast<std::uint16_t>(kind), std::move(payload));
 }
 
 std::optional<peer::NodeId> PeerLink::node_of(EngineId id) const

@@ -42,6 +42,9 @@ constexpr std::size_t peer_faults = 6;
 class PeerLink : public consensus::Peers
 {
 public:
+  /// Makes what carries the messages of the node with that id, in a simulation. The callbacks are called until it is
+  /// destroyed.
+  using ChannelMaker = std::function<std::unique_ptr<peer::Channel>(const peer::NodeId& self, const peer::Callbacks&)>;
   struct Options
   {
     peer::Identity identity;                       ///< the endorsed certificate, and its key
@@ -49,6 +52,7 @@ public:
     std::string bind_address;                      ///< host:port between nodes; port 0 takes any
     std::string published_address;                 ///< where others reach it; empty: the address that is bound
     std::function<void(peer::Options&)> tune = {}; ///< other bounds and times of the channel, for tests
+    ChannelMaker channel = {};                     ///< null: the channel between real nodes
   };
   /// A message of consensus with the batches that came beside it. Called on threads of the channel: quick.
   using Receiver = std::function<void(std::string, std::vector<std::shared_ptr<const consensus::Batch>>)>;
@@ -89,11 +93,12 @@ public:
   /// How long ago a message of a node's consensus came; nothing if none has.
   std::optional<std::chrono::milliseconds> last_heard(const peer::NodeId& node) const EXCLUDES(mutex_);
 
-  /// host:port that is bound, and that others are told.
+  /// host:port that is bound. @pre the channel is a real one, as for `metrics`
   const std::string& address() const
   {
     return network_->address();
   }
+  /// host:port that others are told.
   const std::string& published_address() const
   {
     return published_;
@@ -125,7 +130,8 @@ private:
   void drop(PeerFault fault, const peer::NodeId& from, const std::string& why);
 
   const base::Clock& clock_;
-  std::unique_ptr<peer::Network> network_;
+  std::unique_ptr<peer::Channel> channel_;
+  peer::Network* network_ = nullptr; ///< the same, if it is a real one
   peer::NodeId self_;
   std::string published_;
   std::atomic<std::uint64_t> faults_[peer_faults] = {};

@@ -61,7 +61,11 @@ Result<void> Node::prepare(base::Executor& pool)
 
 Result<void> Node::prepare_driven()
 {
-  return prepare(driven_->pool);
+  if (auto prepared = prepare(driven_->pool); !prepared)
+    return prepared;
+  if (link_)
+    connect_requests(driven_->pool);
+  return {};
 }
 
 Result<void> Node::serve()
@@ -76,10 +80,11 @@ Result<void> Node::serve()
       .niceness = base::least_urgent});
   if (auto prepared = prepare(*pool_); !prepared)
     return prepared;
-  connect_requests();
+  connect_requests(*pool_);
+  forwarder_->start();
   serving_.store(dispatcher_.get(), std::memory_order_release);
   sequencer_thread_ = base::start_thread("sequencer", [this] { sequencer_->run(); });
-  steward_ = base::start_thread("steward", [this] { look_after_nodes(); });
+  steward_ = base::start_thread("steward", [this] { be_steward(); });
 
   if (auto written = write_outputs(); !written)
     return written;
