@@ -158,6 +158,8 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   if (options_.published)
     options_.published(state);
   progressed_ = true;
+  if (stopped_in_ && batch->signature_txid.view > *stopped_in_)
+    stopped_in_.reset();
   // Files get another name, which nobody waits for.
   ledger_.commit(seqno);
   // After the answers, so that nobody waits for it: a start that finds less than the mark refuses.
@@ -254,11 +256,13 @@ Result<void> Sequencer::receive_all()
   return {};
 }
 
-Result<void> Sequencer::take_part()
+Result<void> Sequencer::take_part(bool full_stop)
 {
   CHECK(options_.peers, "there is a way to the others");
   if (auto started = replica_.start(); !started)
     return started;
+  if (full_stop)
+    stopped_in_ = replica_.term();
   broken_ = false;
   tracker_.blocked(not_primary);
   // Nobody else can be primary, so there is nobody to be heard first.
@@ -266,15 +270,18 @@ Result<void> Sequencer::take_part()
 }
 
 /// Becomes primary once it may, and ceases to be as soon as another node could.
-void Sequencer::follow_roles()
+/// @return an error if it may, and cannot
+Result<void> Sequencer::follow_roles()
 {
   cede();
   if (!primary_ && replica_.may_write())
-    open_view(true);
+    if (auto opened = open_view(true); !opened)
+      return opened;
   if (!primary_)
     tracker_.follows(replica_.term());
   promises_.store(primary_ && !is_alone(), std::memory_order_release);
   tell_agreement();
+  return {};
 }
 
 /// At once when another leads; how far the others are changes with every message, and is told once a tick.
@@ -458,13 +465,17 @@ Result<void> Sequencer::lead(bool records)
     (void)replica_.abandon();
     return elected;
   }
-  open_view(records);
+  if (auto opened = open_view(records); !opened)
+  {
+    (void)replica_.abandon();
+    return opened;
+  }
   broken_ = false;
   tell_agreement();
   return {};
 }
 
-void Sequencer::open_view(bool records)
+Result<void> Sequencer::open_view(bool records)
 {
   const auto view = replica_.term();
   // The view is durable by now. In it seqnos are given out again from what is committed on; whatever stood there before
@@ -480,13 +491,15 @@ void Sequencer::open_view(bool records)
         batcher_.open(committed.seqno, ledger_.open_chunk_bytes());
       });
   if (records)
-    record_place();
+    if (auto recorded = record_place(); !recorded)
+      return recorded;
   batcher_.admit_all();
   primary_ = true;
   signature_due_ = true;
   change_queued_ = false;
   mark_due_ = true;
   spdlog::info("primary in view {}, from seqno {}", view, tracker_.committed().seqno + 1);
+  return {};
 }
 
 LogRecord Sequencer::place() const
@@ -499,12 +512,16 @@ LogRecord Sequencer::place() const
 }
 
 /// The first transaction of a view says where its batch stands in the log.
-void Sequencer::record_place()
+Result<void> Sequencer::record_place()
 {
   const auto transaction = store_.begin_fresh(kv::RunBy::node);
   transaction->put(LogRecord::table, ledger::single_key, place().to_json());
+  if (stopped_in_ && options_.first_after_full_stop)
+    if (auto added = options_.first_after_full_stop(*transaction, tracker_.committed().seqno + 1); !added)
+      return fail("cannot begin the first view after a full stop", added.error());
   const auto placed = batcher_.submit_first(*transaction);
   CHECK(placed, "nobody else can have written in a view that is being opened");
+  return {};
 }
 
 /// Brings who takes part nearer to what the committed tables say. The batch that does it is proposed only when no
@@ -579,7 +596,11 @@ bool Sequencer::step()
     break_down(ticked.error(), {});
     return false;
   }
-  follow_roles();
+  if (auto followed = follow_roles(); !followed)
+  {
+    break_down(followed.error(), {});
+    return false;
+  }
   end_doubts();
   adapt_membership();
   ask_for_reads();

@@ -48,6 +48,10 @@ struct SequencerOptions : BatcherOptions
   std::function<std::vector<EngineId>(const kv::Snapshot&)> wanted = {};
   /// Told of each state that is published, on the consensus thread: quick.
   std::function<void(const kv::Snapshot&)> published = {};
+  /// Of the first primary after a full stop (see `Sequencer::take_part`), once its view is open and before it takes
+  /// anything else: adds to its first transaction, whose seqno is given. On the consensus thread. An error ends this
+  /// node's part as one of the disk does.
+  std::function<Result<void>(Transaction&, Seqno)> first_after_full_stop = {};
   std::chrono::milliseconds tick{100};
   unsigned election_ticks = 10;
   std::uint64_t seed = 0;                                      ///< of the election time-outs; 0: the operating system's
@@ -98,7 +102,9 @@ public:
   LogRecord place() const;
 
   /// Takes part as one of several, as follower until it is elected; at once if the others are gone.
-  Result<void> take_part();
+  /// @param full_stop  no node was running when this one started: until a view that is opened from now on has committed
+  ///                   something, a primary is the first one after that
+  Result<void> take_part(bool full_stop = false);
   /// A message of another node, with the batches that came beside it. Any thread may call.
   void deliver(std::string message, std::vector<std::shared_ptr<const Batch>> batches);
 
@@ -149,11 +155,11 @@ private:
   void send(Message message) override;
   Result<std::shared_ptr<const Batch>> batch_of(const Descriptor& descriptor) const;
   Result<void> receive_all();
-  void follow_roles();
+  Result<void> follow_roles();
   void tell_agreement() EXCLUDES(agreement_mutex_);
   Result<void> lead(bool records);
-  void open_view(bool records);
-  void record_place();
+  Result<void> open_view(bool records);
+  Result<void> record_place();
   void adapt_membership();
   bool keeps_on();
   void ask_for_reads() EXCLUDES(asking_mutex_);
@@ -193,8 +199,9 @@ private:
   bool signature_due_ = false;
   bool change_queued_ = false; ///< of who takes part, submitted and not yet proposed
   bool progressed_ = false;
-  bool mark_due_ = false; ///< with the next batch: the first of a view, or one was missed
-  Mark committed_mark_;   ///< of the last batch
+  std::optional<View> stopped_in_; ///< after a full stop, until something is committed of a view above it
+  bool mark_due_ = false;          ///< with the next batch: the first of a view, or one was missed
+  Mark committed_mark_;            ///< of the last batch
   Index committed_index_ = 0;
   std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;

@@ -484,4 +484,68 @@ TEST_F(MembershipTest, APrimaryThatStopsHandsOver)
   EXPECT_NE(next, primary);
   EXPECT_EQ(sequencer(next).view(), view + 1);
 }
+
+/// What the first primary after a full stop adds, in this test.
+class FullStopTest : public NetworkTest
+{
+protected:
+  FullStopTest()
+  {
+    options_.first_after_full_stop = [this](Transaction& transaction, Seqno first) -> Result<void>
+    {
+      if (fails_)
+        return fail(ErrorCode::no_space, "no room");
+      transaction.put(table, "first", std::to_string(first));
+      return {};
+    };
+  }
+
+  std::optional<std::string> first(EngineId id)
+  {
+    kv::SnapshotTransaction state(member(id).store->committed(), kv::RunBy::node);
+    const auto value = state.get(table, "first");
+    return value ? std::optional(std::string(*value)) : std::nullopt;
+  }
+
+  static constexpr std::string_view table = "public:ccf.internal.test";
+  bool fails_ = false;
+};
+
+TEST_F(FullStopTest, TheFirstPrimaryAfterAFullStopSaysSoAndNoLaterOne)
+{
+  begin(3);
+  auto primary = elect();
+  pass(3);
+  EXPECT_FALSE(first(primary)) << "nobody has said that it was a full stop";
+  for (const auto one : voters_)
+    crash(one);
+  full_stop_ = true;
+  for (const auto one : voters_)
+    start(one);
+  primary = elect();
+  pass(3);
+  const auto said = first(primary);
+  ASSERT_TRUE(said);
+  full_stop_ = false;
+  member(primary).sequencer.reset();
+  const auto next = elect();
+  pass(3);
+  ASSERT_NE(next, primary);
+  EXPECT_EQ(first(next), said) << "the network was running";
+}
+
+TEST_F(FullStopTest, WhoCannotBeginLeadsNobody)
+{
+  begin(3);
+  pass(20);
+  for (const auto one : voters_)
+    crash(one);
+  full_stop_ = true;
+  fails_ = true;
+  for (const auto one : voters_)
+    start(one);
+  pass(50);
+  for (const auto one : voters_)
+    EXPECT_FALSE(sequencer(one).can_write()) << one;
+}
 }

@@ -111,7 +111,7 @@ protected:
         SequencerStart{
             std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
             durable, std::move(*log)});
-    auto started = one.sequencer->take_part();
+    auto started = one.sequencer->take_part(full_stop_);
     if (!started)
       one.sequencer.reset();
     return started;
@@ -210,6 +210,7 @@ protected:
   crypto::KeyPair key_;
   std::string certificate_;
   std::vector<EngineId> voters_;
+  bool full_stop_ = false; ///< said to those that start
   std::map<EngineId, std::unique_ptr<Member>> members_;
   std::deque<Sent> sent_;
   std::set<EngineId> cut_off_;
