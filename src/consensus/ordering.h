@@ -61,6 +61,9 @@ public:
   ///         not called then. Else it is called as for `when_committed`: what is committed here from then on is fresh
   ///         enough, or Error::unavailable: another node may have gone on.
   virtual bool when_fresh(Done done) = 0;
+  /// The same for what only a primary may answer: a node that does not lead, or not yet, tells Error::unavailable.
+  /// @return true if there is nothing to ask: this node is alone
+  virtual bool when_primary(Done done) = 0;
 
   /// The view in which this node writes, or wrote last.
   virtual View view() const = 0;

@@ -376,14 +376,15 @@ Result<void> Replica::cut_before(Index index)
   for (auto at = applied_ + 1; at < index; ++at)
     if (const auto entry = log_.entry(at); entry.batch)
       last = entry.batch->last;
+  // First: if that fails, they are in flight still, and whoever waits for them is told by who gives up.
+  if (auto cut = ledger_.truncate(last); !cut)
+    return fail("cannot cut what was not agreed on", cut.error());
   std::vector<std::shared_ptr<const Batch>> lost;
   for (auto at = in_flight_.lower_bound(index); at != in_flight_.end(); at = in_flight_.erase(at))
   {
     bytes_in_flight_ -= at->second->descriptor.length;
     lost.push_back(std::move(at->second));
   }
-  if (auto cut = ledger_.truncate(last); !cut)
-    return fail("cannot cut what was not agreed on", cut.error());
   if (events_.cut)
     events_.cut(last, lost);
   return {};

@@ -85,16 +85,33 @@ void Sequencer::when_committed(TxId id, Done done)
 
 bool Sequencer::when_fresh(Done done)
 {
-  if (!promises_.load(std::memory_order_acquire))
+  return !ask(done);
+}
+
+bool Sequencer::when_primary(Done done)
+{
+  if (ask(done))
+    return false;
+  const auto agreed = agreement();
+  if (agreed.configuration.is_alone(agreed.self))
     return true;
+  done(std::unexpected(not_primary));
+  return false;
+}
+
+/// @return false if this node leads nobody; `done` is left as it was then
+bool Sequencer::ask(Done& done)
+{
+  if (!promises_.load(std::memory_order_acquire))
+    return false;
   {
     const base::LockGuard lock(asking_mutex_);
     if (!promises_.load(std::memory_order_relaxed))
-      return true;
+      return false;
     asking_.push_back(std::move(done));
   }
   wake();
-  return false;
+  return true;
 }
 
 /// One round for all who have come since the last one began: an answer is of use only to who asked before.

@@ -93,6 +93,7 @@ public:
   Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done) override;
   void when_committed(TxId id, Done done) override;
   bool when_fresh(Done done) override EXCLUDES(asking_mutex_);
+  bool when_primary(Done done) override EXCLUDES(asking_mutex_, agreement_mutex_);
 
   /// Alone: becomes primary in a new view, which the first `step` signs, together with what was submitted before it:
   /// nothing is written until then, so that a start can say first under which secret it writes. The first transaction
@@ -162,6 +163,7 @@ private:
   Result<void> record_place();
   void adapt_membership();
   bool keeps_on();
+  bool ask(Done& done) EXCLUDES(asking_mutex_);
   void ask_for_reads() EXCLUDES(asking_mutex_);
   void answer_reads(std::uint64_t token, bool fresh);
   void lose_reads() EXCLUDES(asking_mutex_);

@@ -291,6 +291,53 @@ TEST_F(NetworkTest, AReadOnThePrimaryIsFreshOnceAMajorityHasSaidSo)
   EXPECT_TRUE(*first && *second);
   for (const EngineId id : {1, 2, 3})
     EXPECT_EQ(sequencer(id).when_fresh(into(first)), id != primary) << "a backup promises nothing";
+  for (const EngineId id : {primary % 3 + 1, (primary + 1) % 3 + 1})
+  {
+    second.reset();
+    EXPECT_FALSE(sequencer(id).when_primary(into(second)));
+    EXPECT_FALSE(second.value_or(Result<void>{})) << "a backup is no primary";
+  }
+}
+
+TEST_F(NetworkTest, WhatOnlyAPrimaryMayAnswerIsRefusedByWhoLeadsNotYet)
+{
+  begin(3);
+  const auto old = elect();
+  member(old).sequencer.reset();
+  // One is elected, and not primary before the others have its first batch.
+  EngineId elected = 0;
+  for (int i = 0; i < 1000 && elected == 0; ++i)
+  {
+    clock_.passed += options_.tick;
+    for (const EngineId id : {old % 3 + 1, (old + 1) % 3 + 1})
+    {
+      sequencer(id).step();
+      if (sequencer(id).agreement().leader == id)
+        elected = id;
+    }
+    if (elected == 0)
+    {
+      auto sent = std::exchange(sent_, {});
+      for (auto& one : sent)
+        if (member(one.to).sequencer)
+          sequencer(one.to).deliver(std::move(one.message), {});
+    }
+  }
+  ASSERT_NE(elected, 0U);
+  ASSERT_FALSE(sequencer(elected).can_write());
+  std::optional<Result<void>> told;
+  const auto into = [&told](const Result<void>& result) { told = result; };
+  EXPECT_FALSE(sequencer(elected).when_primary(into));
+  ASSERT_TRUE(told);
+  EXPECT_FALSE(*told) << "others may have been told of more than is committed here";
+  told.reset();
+  deliver();
+  ASSERT_TRUE(sequencer(elected).can_write());
+  EXPECT_FALSE(sequencer(elected).when_primary(into));
+  EXPECT_FALSE(told) << "asks the others";
+  deliver();
+  ASSERT_TRUE(told);
+  EXPECT_TRUE(*told);
 }
 
 TEST_F(NetworkTest, ADeposedPrimarySaysOfNoReadThatItIsFresh)
@@ -319,6 +366,25 @@ TEST_F(NetworkTest, ADeposedPrimarySaysOfNoReadThatItIsFresh)
     ASSERT_TRUE(one);
     EXPECT_FALSE(*one);
   }
+}
+
+TEST_F(NetworkTest, WhoWroteOnADeposedPrimaryIsToldAlsoIfItsDiskFailsWhereOthersReplaceIt)
+{
+  begin(3);
+  const auto old = elect();
+  pass(3);
+  cut_off_.insert(old);
+  std::optional<Result<void>> outcome;
+  ASSERT_TRUE(write(old, "key", "lost", outcome));
+  const auto next = elect();
+  ASSERT_NE(next, old);
+  EXPECT_FALSE(outcome) << "others may still commit it, as far as this node knows";
+  cut_off_.clear();
+  member(old).files.fail_next(base::DiskFault::sync_error);
+  pass(static_cast<int>(options_.election_ticks));
+  ASSERT_TRUE(sequencer(old).is_broken());
+  ASSERT_TRUE(outcome);
+  EXPECT_FALSE(*outcome);
 }
 
 /// Who takes part is what the table says.

@@ -85,10 +85,8 @@ Result<std::unique_ptr<Node>> Node::start_driven(
   node->driven_.emplace(std::move(driven));
   for (const auto& interface : node->configuration_.interfaces)
     node->addresses_[interface.listen.name] = interface.listen.bind_address;
-  if (auto started =
-          node->take(
-              {&Node::lock, &Node::unseal, &Node::choose_port, &Node::restore, &Node::open_service,
-               &Node::prepare_driven});
+  if (auto started = node->take(
+          {&Node::lock, &Node::unseal, &Node::choose_port, &Node::restore, &Node::open_service, &Node::prepare_driven});
       !started)
     return std::unexpected(started.error());
   return node;

@@ -313,12 +313,13 @@ void RequestRun::answer_when_committed(TxId read, bool touched, Response respons
   const auto held = std::make_shared<Response>(std::move(response));
   const auto tell = [exchange = exchange_, held](const Result<void>& outcome)
   { exchange->respond(outcome ? std::move(*held) : answers::refused(outcome.error())); };
+  const bool anywhere = forwarding_of(endpoint_) == Forwarding::never;
   services_.ordering.when_committed(
       read,
-      [&ordering = services_.ordering, tell](const Result<void>& outcome)
+      [&ordering = services_.ordering, tell, anywhere](const Result<void>& outcome)
       {
         // What was read is committed; that nobody has gone on without this node is for the others to say.
-        if (!outcome || ordering.when_fresh(tell))
+        if (!outcome || (anywhere ? ordering.when_fresh(tell) : ordering.when_primary(tell)))
           tell(outcome);
       });
 }

@@ -361,6 +361,22 @@ TEST(Read, OfAPrimaryWaitsUntilTheOthersSayThatItStillLeads)
   EXPECT_EQ(runs, 1);
 }
 
+TEST(Write, ThatOnlyReadIsRefusedByANodeThatLeadsAndIsNotPrimaryYet)
+{
+  FakeNode node;
+  node.serve({endpoint(
+      "POST", "/look", Mode::read_write,
+      [](Context& context) { return Response::text(std::string(*context.transaction().get("records", "known"))); })});
+  node.ordering.writes = false;
+  node.ordering.agreed.self = 1;
+  node.ordering.agreed.leader = 1;
+  node.ordering.agreed.configuration.voters = {1, 2, 3};
+  const auto exchange = node.send("POST", "/app/look");
+  node.ordering.settle();
+  ASSERT_TRUE(exchange->answer);
+  EXPECT_EQ(exchange->answer->status, 503) << "others may have been told of more than this node knows";
+}
+
 TEST(Write, ThatOnlyReadIsAnsweredOnceTheOthersSayThatThisNodeStillLeads)
 {
   FakeNode node;

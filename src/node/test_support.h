@@ -88,6 +88,13 @@ public:
     asked.push_back(std::move(done));
     return false;
   }
+  bool when_primary(Done done) override
+  {
+    if (writes)
+      return when_fresh(std::move(done));
+    done(fail(ErrorCode::unavailable, "this node is not primary"));
+    return false;
+  }
   View view() const override
   {
     return in_view;
