@@ -66,12 +66,12 @@ def read_lists(root=ROOT):
 
 
 def test_exists(root, test):
-    """Test names are those of ctest (a module's name, or `module:Filter*` for some of its cases), `simulation`, or a file
-    of Python tests below tests/ (`e2e/test_x.py`, `e2e/test_x.py::test_y`)."""
+    """Test names are those of ctest (a module's name, or `module:Filter*` for some of its cases), `simulation` or
+    `network_simulation`, or a file of Python tests below tests/ (`e2e/test_x.py`, `e2e/test_x.py::test_y`)."""
     if test.split("::")[0].endswith(".py"):
         return (root / "tests" / test.split("::")[0]).is_file()
     module = test.split(":")[0]
-    return module == "simulation" or any(any((root / top / module).glob("*_test.cpp")) for top in ("src", "apps"))
+    return module in ("simulation", "network_simulation") or any(any((root / top / module).glob("*_test.cpp")) for top in ("src", "apps"))
 
 
 def main():

@@ -6,6 +6,7 @@
 #include "model.h"
 #include "node/node.h"
 #include "plan.h"
+#include "verdict.h"
 
 #include <cstdint>
 #include <deque>
@@ -19,40 +20,6 @@
 
 namespace concordat::simulation
 {
-/// What is known to be wrong, of which the first counts; and how often what is to be tried was, over all histories.
-class Verdict
-{
-public:
-  using Tally = std::map<std::string_view, std::uint64_t>;
-
-  /// @param tally  outlives this
-  explicit Verdict(Tally& tally) : tally_(tally) {}
-
-  /// @param what  lives for ever
-  void count(std::string_view what)
-  {
-    ++tally_[what];
-  }
-  void wrong(std::string what)
-  {
-    if (!wrong_)
-      wrong_ = std::move(what);
-  }
-  void wrong_if(const Model::Wrong& what)
-  {
-    if (what)
-      wrong(*what);
-  }
-  const std::optional<std::string>& first() const
-  {
-    return wrong_;
-  }
-
-private:
-  Tally& tally_;
-  std::optional<std::string> wrong_;
-};
-
 /// Several clients, each with one connection and at most one request on it, and the pool that runs what takes long.
 /// Holds every answer against the model. They live through restarts; what they wait for does not.
 class Clients : public base::Executor

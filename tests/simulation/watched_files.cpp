@@ -51,6 +51,11 @@ void WatchedFiles::written(std::uint64_t offset, std::string_view bytes)
 {
   if (offset == 0)
     bytes.remove_prefix(std::min<std::size_t>(bytes.size(), ledger::chunk_header_size));
+  nonces_.keep(bytes);
+}
+
+void Nonces::keep(std::string_view bytes)
+{
   // Entries are written whole, one after the other; what is none is a table of positions.
   while (const auto entry = ledger::parse_entry(bytes))
   {
@@ -59,7 +64,7 @@ void WatchedFiles::written(std::uint64_t offset, std::string_view bytes)
   }
 }
 
-void WatchedFiles::keep(TxId nonce, std::string_view bytes)
+void Nonces::keep(TxId nonce, std::string_view bytes)
 {
   auto& kept = entries_[nonce];
   if (std::ranges::find(kept, bytes) != kept.end())

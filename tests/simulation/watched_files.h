@@ -13,18 +13,41 @@
 
 namespace concordat::simulation
 {
-/// Stands between a node and its disk, and keeps every entry of the ledger that was ever written, as the owner of the
-/// disk can. Two different ones under one nonce and one key would give away the authentication key.
-class WatchedFiles : public base::FileSystem
+/// Every entry of the ledger that anybody outside has ever seen. Two different ones under one nonce and one key would
+/// give away the authentication key.
+class Nonces
 {
 public:
   /// @param secrets  what the node that writes now would decrypt with; null if it has sealed none
-  WatchedFiles(
-      base::FileSystem& below, base::Path ledger_directory,
-      std::function<std::shared_ptr<const ledger::LedgerSecrets>()> secrets)
+  explicit Nonces(std::function<std::shared_ptr<const ledger::LedgerSecrets>()> secrets) : secrets_(std::move(secrets))
+  {
+  }
+
+  /// Entries, one after the other, up to what is none.
+  void keep(std::string_view entries);
+  /// What a nonce was used twice for, if one was.
+  const std::optional<std::string>& wrong() const
+  {
+    return wrong_;
+  }
+
+private:
+  void keep(TxId nonce, std::string_view entry);
+
+  const std::function<std::shared_ptr<const ledger::LedgerSecrets>()> secrets_;
+  std::map<TxId, std::vector<std::string>> entries_;
+  std::optional<std::string> wrong_;
+};
+
+/// Stands between a node and its disk, and keeps every entry of the ledger that was ever written, as the owner of the
+/// disk can.
+class WatchedFiles : public base::FileSystem
+{
+public:
+  WatchedFiles(base::FileSystem& below, base::Path ledger_directory, Nonces& nonces)
       : below_(below),
         ledger_(std::move(ledger_directory) + "/ledger_"),
-        secrets_(std::move(secrets))
+        nonces_(nonces)
   {
   }
 
@@ -58,22 +81,13 @@ public:
     return below_.lock_directory(directory);
   }
 
-  /// What a nonce was used twice for, if one was.
-  const std::optional<std::string>& wrong() const
-  {
-    return wrong_;
-  }
-
 private:
   class Watched;
 
   void written(std::uint64_t offset, std::string_view bytes);
-  void keep(TxId nonce, std::string_view entry);
 
   base::FileSystem& below_;
   const std::string ledger_;
-  const std::function<std::shared_ptr<const ledger::LedgerSecrets>()> secrets_;
-  std::map<TxId, std::vector<std::string>> entries_;
-  std::optional<std::string> wrong_;
+  Nonces& nonces_;
 };
 }

@@ -83,14 +83,14 @@ World::World(std::uint64_t seed, Verdict::Tally& tally)
       from_nothing_(seed % 64 == 0),
       files_(seed),
       verdict_(tally),
-      watched_(
-          files_, ledger_directory,
+      nonces_(
           [this]() -> std::shared_ptr<const ledger::LedgerSecrets>
           {
             attestation::SealedFiles sealed(files_, platform_->sealing_key());
             const auto identity = node::SealedState(files_, sealed, sealed_directory).load_identity();
             return identity ? identity->ledger_secrets : nullptr;
           }),
+      watched_(files_, ledger_directory, nonces_),
       insider_(random_, model_, verdict_, [this] { at_once(); }),
       clients_(
           random_, plans_, model_, verdict_, beginning().member, [this] { insider_.look_around(); },
@@ -182,8 +182,7 @@ void World::act()
   }
   else
     put_disk_back();
-  if (watched_.wrong())
-    verdict_.wrong(*watched_.wrong());
+  verdict_.wrong_if(nonces_.wrong());
   if (!verdict_.first() && files_.crashed())
     restart(true);
 }

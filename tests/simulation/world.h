@@ -78,6 +78,7 @@ private:
   Verdict verdict_;
   Model model_{plans_};
   std::unique_ptr<attestation::VirtualPlatform> platform_;
+  Nonces nonces_;
   WatchedFiles watched_;
   Insider insider_;
   Clients clients_;
