@@ -123,6 +123,11 @@ Result<void> Engine::transfer_leadership(EngineId to)
   return outcome(concordat_engine_transfer(impl_->between_rounds(), to, &error), error);
 }
 
+void Engine::step_down()
+{
+  concordat_engine_step_down(impl_->between_rounds());
+}
+
 void Engine::unreachable(EngineId peer)
 {
   concordat_engine_unreachable(impl_->between_rounds(), peer);

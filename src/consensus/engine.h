@@ -131,6 +131,9 @@ public:
   /// time-out, nothing can be proposed here. To itself: calls it off.
   /// Error::unavailable if this node does not lead, or `to` is no voter (an outgoing one is none).
   Result<void> transfer_leadership(EngineId to);
+  /// Leads no longer, and says so to nobody: others elect one of them once they have missed it. Without effect on a
+  /// follower.
+  void step_down();
   /// A message of another node. Any bytes: Error::invalid for what is none. Late ones, and answers of nodes that this
   /// one does not know as members, change nothing. Who leads or asks for a vote may be unknown here: this node may lag.
   /// Error::corrupt for one that contradicts what this node knows: this node has lost entries, or the other is wrong.

@@ -52,12 +52,24 @@ void Invariants::closed(const Batch& batch, std::uint64_t tree_size, const Diges
   closed_ = batch.signature_txid.seqno;
 }
 
-void Invariants::logged(const LogEntry& entry, Seqno stored)
+void Invariants::logged(const LogEntry& entry)
 {
   const base::LockGuard lock(mutex_);
   CHECK(logged_ == 0 || entry.index == logged_ + 1, "indices of the log have no gap");
-  CHECK(!entry.batch || stored >= entry.batch->last, "a batch is in the files before it is in the log");
   logged_ = entry.index;
+}
+
+void Invariants::replaced(Index index)
+{
+  const base::LockGuard lock(mutex_);
+  CHECK(index > agreed_, "what is agreed on is never replaced");
+  logged_ = std::min(logged_, index - 1);
+}
+
+void Invariants::stored(Seqno last)
+{
+  const base::LockGuard lock(mutex_);
+  CHECK(last <= durable_, "nobody is told of what is not durable");
 }
 
 void Invariants::durable(Seqno last)

@@ -29,7 +29,11 @@ public:
   /// A batch is closed: it follows the one before without a gap, and its signature is over the root of the tree.
   void closed(const Batch& batch, std::uint64_t tree_size, const Digest& signed_root, const Digest& tree_root);
   /// An entry is in the log: indices have no gap.
-  void logged(const LogEntry& entry, Seqno stored);
+  void logged(const LogEntry& entry);
+  /// Entries from `index` on are no longer in the log.
+  void replaced(Index index);
+  /// Somebody is about to be told that everything up to here is stored.
+  void stored(Seqno last);
   /// Everything up to here is on the disk, which said so.
   void durable(Seqno last);
   /// The files were cut. Never below what is committed.

@@ -17,7 +17,7 @@ void live(Invariants& invariants)
   invariants.issued({2, 1});
   invariants.issued({2, 2});
   invariants.durable(2);
-  invariants.logged({1, 2, std::nullopt}, 0);
+  invariants.logged({1, 2, std::nullopt});
   invariants.committed(2, {2, 2});
   invariants.published({2, 2});
   invariants.acknowledged({2, 1});
@@ -32,8 +32,9 @@ TEST(InvariantsDeathTest, EachIsNoticed)
       {[](Invariants& i) { i.view_begun(2, {2, 2}); }, "a view begins once"},
       {[](Invariants& i) { i.view_begun(3, {2, 1}); }, "where the committed ledger ends"},
       {[](Invariants& i) { i.durable(3), i.view_begun(3, {2, 2}); }, "is cut before a view begins"},
-      {[](Invariants& i) { i.logged({3, 2, std::nullopt}, 2); }, "have no gap"},
-      {[](Invariants& i) { i.logged({2, 2, Descriptor{3, 4, 1, {}}}, 3); }, "in the files before it is in the log"},
+      {[](Invariants& i) { i.logged({3, 2, std::nullopt}); }, "have no gap"},
+      {[](Invariants& i) { i.stored(3); }, "nobody is told of what is not durable"},
+      {[](Invariants& i) { i.replaced(2); }, "what is agreed on is never replaced"},
       {[](Invariants& i) { i.cut(1); }, "what is committed is never cut"},
       {[](Invariants& i) { i.durable(1); }, "the files hold what is committed"},
       {[](Invariants& i) { i.committed(3, {2, 4}); }, "before it is durable"},

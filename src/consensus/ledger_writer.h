@@ -14,8 +14,9 @@ namespace concordat::consensus
 {
 /// Brings batches to the disk.
 ///
-/// Belongs to the consensus thread, except `read`. A batch is durable only once `sync` has said so; after an error of
-/// any call but `commit` nothing is known about what lies behind the last commit, and only `reopen` goes on.
+/// One thread at a time, except `read`: the one that writes, which is the consensus thread or that of the disk. A batch
+/// is durable only once `sync` has said so; after an error of any call but `commit` nothing is known about what lies
+/// behind the last commit, and only `reopen` goes on.
 class LedgerWriter
 {
 public:
@@ -52,7 +53,7 @@ private:
   const base::Path directory_;
   const ledger::LedgerSecrets& secrets_;
   Invariants* const invariants_;
-  std::shared_ptr<ledger::ChunkFiles> chunks_; ///< of the consensus thread
+  std::shared_ptr<ledger::ChunkFiles> chunks_; ///< of who writes
   mutable base::Mutex mutex_;
   std::shared_ptr<const ledger::ChunkFiles> readable_ GUARDED_BY(mutex_); ///< the same, for the others
 };

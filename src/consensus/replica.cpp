@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace concordat::consensus
@@ -13,12 +14,12 @@ Replica::Replica(
     LedgerWriter& ledger, Outbox* outbox, RestoredLog log, Seqno last_seqno, Events events, Invariants* invariants)
     : options_(std::move(options)),
       clock_(clock),
-      file_(file),
-      durable_(durable),
+      promises_(file, durable),
       ledger_(ledger),
       outbox_(outbox),
       events_(std::move(events)),
       invariants_(invariants),
+      disk_(promises_, ledger, options_.disk, options_.stored, invariants),
       log_(log.base, log.base_term),
       configuration_(std::move(log.configuration)),
       applied_(log.applied),
@@ -39,8 +40,8 @@ Result<void> Replica::start()
   options.election_ticks = options_.election_ticks;
   options.heartbeat_ticks = options_.heartbeat_ticks;
   options.seed = options_.seed;
-  const auto known = durable();
-  options.hard_state = {known.term, known.vote, applied_};
+  promised_ = durable();
+  options.hard_state = {promised_.term, promised_.vote, applied_};
   options.applied = applied_;
   auto engine = Engine::create(options, log_);
   if (!engine)
@@ -87,6 +88,9 @@ Result<void> Replica::receive(std::string_view message, std::span<const std::sha
           ErrorCode::not_found, "the message names the batch from " + std::to_string(entry.batch->first) + " to " +
                                     std::to_string(entry.batch->last) + ", which did not come with it");
   }
+  // A primary sends on, little by little, to one who answers heartbeats and stores nothing.
+  if (!named.empty() && disk_.bytes_waiting() > options_.max_unstored_bytes)
+    return fail(ErrorCode::limit, "too much waits for the disk to take more");
   // Batches go to the disk only as the engine's round says. Stored before the message is stepped, a late message of a
   // primary that was deposed would cut what has been acknowledged.
   const auto before = held_.size();
@@ -106,6 +110,7 @@ Result<void> Replica::tick()
   for (unsigned ticks = 0; now >= next_tick_ && ticks <= options_.election_ticks; ++ticks)
   {
     next_tick_ += options_.tick;
+    watch_disk();
     engine_->tick();
     if (auto drained = drain(); !drained)
       return drained;
@@ -128,14 +133,18 @@ void Replica::read(std::uint64_t token)
 
 Result<void> Replica::seal(const Mark& mark, Index index)
 {
-  const base::LockGuard lock(durable_mutex_);
-  auto durable = durable_;
-  durable.mark = mark;
-  if (auto saved = file_.save(durable); !saved)
+  if (auto saved = promises_.change([&mark](DurableState& state) { state.mark = mark; }); !saved)
     return saved;
-  durable_ = durable;
   marked_ = index;
   return {};
+}
+
+void Replica::name_committed(Seqno seqno)
+{
+  if (stores_elsewhere())
+    disk_.name_committed(seqno);
+  else
+    ledger_.commit(seqno);
 }
 
 std::vector<std::shared_ptr<const Batch>> Replica::abandon()
@@ -144,6 +153,11 @@ std::vector<std::shared_ptr<const Batch>> Replica::abandon()
   for (auto& [index, batch] : in_flight_)
     lost.push_back(std::move(batch));
   lost.insert(lost.end(), held_.begin(), held_.end());
+  for (auto& [index, batch] : replaced_)
+    lost.push_back(std::move(batch));
+  replaced_.clear();
+  unstored_.clear();
+  disk_.drop();
   in_flight_.clear();
   bytes_in_flight_ = 0;
   held_.clear();
@@ -152,7 +166,11 @@ std::vector<std::shared_ptr<const Batch>> Replica::abandon()
   // The log goes on from what is committed, as the ledger does after it is opened anew. A node that is not alone may
   // have told others that it stores more: it needs what is in the ledger, and gets it by starting again.
   if (configuration_.is_alone(options_.id))
+  {
     log_.reset(applied_, *log_.term(applied_));
+    if (invariants_)
+      invariants_->replaced(applied_ + 1);
+  }
   return lost;
 }
 
@@ -165,8 +183,7 @@ bool Replica::may_write() const
 {
   if (!leads())
     return false;
-  const auto known = durable();
-  const auto opened = known.last_opened();
+  const auto opened = promised_.last_opened();
   return opened.term == engine_->term() && applied_ >= opened.index;
 }
 
@@ -196,16 +213,16 @@ bool Replica::hand_over()
   return best != 0 && engine_->transfer_leadership(best) && drain();
 }
 
+Result<void> Replica::step_down()
+{
+  engine_->step_down();
+  return drain();
+}
+
 Result<void> Replica::join_others()
 {
-  const base::LockGuard lock(durable_mutex_);
-  if (durable_.several)
-    return {};
-  auto durable = durable_;
-  durable.several = true;
-  if (auto saved = file_.save(durable); !saved)
+  if (auto saved = promises_.change([](DurableState& state) { state.several = true; }); !saved)
     return fail("cannot store that other nodes take part", saved.error());
-  durable_ = durable;
   return {};
 }
 
@@ -254,8 +271,10 @@ Agreement Replica::agreement() const
 std::vector<std::shared_ptr<const Batch>> Replica::in_flight() const
 {
   std::vector<std::shared_ptr<const Batch>> out;
-  out.reserve(in_flight_.size());
+  out.reserve(in_flight_.size() + replaced_.size());
   for (const auto& [index, batch] : in_flight_)
+    out.push_back(batch);
+  for (const auto& [index, batch] : replaced_)
     out.push_back(batch);
   return out;
 }
@@ -271,30 +290,18 @@ std::shared_ptr<const Batch> Replica::batch(const Descriptor& descriptor) const
   return nullptr;
 }
 
-/// The order of effects of a round. Each step may be the last one before the power fails.
 Result<void> Replica::drain()
 {
-  while (engine_->has_ready())
+  while (true)
   {
-    auto round = engine_->ready();
-    // 1. What depends on nothing in this round: heartbeats, and a primary's entries, which may leave before they are
-    //    stored here, as their being stored here is counted only by step 3.
-    send(round.messages);
-    // 2. Term and vote, then entries: durable before anybody hears of them. A vote that is forgotten could be given
-    //    twice, and two primaries of one view would give the same ids, and nonces, to different transactions.
-    if (auto stored = store(round); !stored)
-      return stored;
-    // 3. What others may count on from now on: "I have voted for you", "I have stored this".
-    send(round.persisted_messages);
-    // 4. What the whole of the nodes has agreed on. It was stored in an earlier round, or in this one.
-    apply(round.committed);
-    answer_reads(round.reads);
-    // 5. The engine counts this node's own part as done only now, and may find that more is committed: a node that is
-    //    alone commits here, after its fsync.
-    auto more = engine_->advance();
-    send(more.messages);
-    apply(more.committed);
-    engine_->applied(applied_);
+    while (engine_->has_ready())
+      if (auto done = do_round(); !done)
+        return done;
+    const auto more = release_stored();
+    if (!more)
+      return std::unexpected(more.error());
+    if (!*more)
+      break;
   }
   if (!engine_->leads())
     lose_reads();
@@ -303,91 +310,194 @@ Result<void> Replica::drain()
   return {};
 }
 
-Result<void> Replica::save_state(const Ready& round)
+/// The order of effects of a round. Each step may be the last one before the power fails.
+Result<void> Replica::do_round()
 {
-  const base::LockGuard lock(durable_mutex_);
-  auto durable = durable_;
+  auto round = engine_->ready();
+  // 1. What depends on nothing in this round: heartbeats, and a primary's entries, which may leave before they are
+  //    stored here, as their being stored here is counted only by step 3.
+  send(round.messages);
+  // 2. Term and vote, then entries: durable before anybody hears of them. A vote that is forgotten could be given
+  //    twice, and two primaries of one view would give the same ids, and nonces, to different transactions.
+  auto write = log(round);
+  if (stores_elsewhere() && (!write.empty() || !unstored_.empty()))
+  {
+    go_on_early(round, std::move(write));
+    return {};
+  }
+  if (!write.empty())
+    if (auto stored = disk_.write_here(write); !stored)
+      return stored;
+  // 3. What others may count on from now on: "I have voted for you", "I have stored this".
+  send(round.persisted_messages);
+  // 4. What the whole of the nodes has agreed on. It was stored in an earlier round, or in this one.
+  apply(round.committed);
+  answer_reads(round.reads);
+  // 5. The engine counts this node's own part as done only now, and may find that more is committed: a node that is
+  //    alone commits here, after its fsync.
+  auto more = engine_->advance();
+  send(more.messages);
+  apply(more.committed);
+  engine_->applied(applied_);
+  return {};
+}
+
+/// Steps 2 to 5 of a round that is stored elsewhere: 3 is left to `release_stored`, as is that the engine counts this
+/// node's part.
+void Replica::go_on_early(Ready& round, Write write)
+{
+  if (!write.empty())
+  {
+    unstored_.push_back({round.number, round.number, std::move(round.persisted_messages)});
+    disk_.write(std::move(write));
+  }
+  else
+  {
+    // It needs no disk, but what it says may rest on what earlier rounds are still to store.
+    auto& before = unstored_.back();
+    before.round = round.number;
+    std::ranges::move(round.persisted_messages, std::back_inserter(before.messages));
+  }
+  // The engine hands out as committed only what it was told to be stored here: nobody reads, and no writer is told of,
+  // what this node could lose.
+  apply(round.committed);
+  answer_reads(round.reads);
+  engine_->advance_early();
+  engine_->applied(applied_);
+}
+
+/// What rounds have waited for that are durable now. @return whether there were any
+Result<bool> Replica::release_stored()
+{
+  if (unstored_.empty())
+    return false;
+  const auto stored = disk_.stored();
+  if (!stored)
+    return std::unexpected(stored.error());
+  std::uint64_t last = 0;
+  while (!unstored_.empty() && unstored_.front().write <= *stored)
+  {
+    last = unstored_.front().round;
+    auto messages = std::move(unstored_.front().messages);
+    unstored_.pop_front();
+    // 3. In the order of the rounds, and only now: see `do_round`.
+    send(messages);
+  }
+  // 5. As late as that: what the engine counts as stored may be committed the next moment.
+  if (last != 0)
+    engine_->persisted(last);
+  return last != 0;
+}
+
+Result<void> Replica::take_stored()
+{
+  return engine_ ? drain() : Result<void>{};
+}
+
+bool Replica::stores_elsewhere() const
+{
+  return options_.disk && (!configuration_.is_alone(options_.id) || is_storing());
+}
+
+void Replica::watch_disk()
+{
+  const auto steps = disk_.steps();
+  const bool idle = disk_.is_busy() && steps == disk_steps_;
+  idle_ticks_ = idle ? idle_ticks_ + 1 : 0;
+  disk_steps_ = steps;
+}
+
+/// What a round promises of terms and votes.
+void Replica::keep_promises(const Ready& round, Write& write)
+{
+  auto after = promised_;
   for (const auto& entry : round.entries)
   {
     // What is replaced was opened by a primary that was deposed before it was agreed on.
-    while (!durable.opened.empty() && durable.opened.back().index >= entry.index)
-      durable.opened.pop_back();
+    while (!after.opened.empty() && after.opened.back().index >= entry.index)
+      after.opened.pop_back();
     if (entry.batch)
       continue;
     // A start looks for them only behind the mark.
-    std::erase_if(durable.opened, [marked = marked_](const OpenedTerm& opened) { return opened.index <= marked; });
-    durable.opened.push_back({entry.term, entry.index});
+    std::erase_if(after.opened, [marked = marked_.load()](const OpenedTerm& opened) { return opened.index <= marked; });
+    after.opened.push_back({entry.term, entry.index});
   }
   if (round.hard_state)
   {
-    durable.term = round.hard_state->term;
-    durable.vote = round.hard_state->vote;
+    after.term = round.hard_state->term;
+    after.vote = round.hard_state->vote;
   }
-  if (durable == durable_)
-    return {};
-  if (auto saved = file_.save(durable); !saved)
-    return fail("cannot store the state of consensus", saved.error());
-  durable_ = durable;
-  return {};
+  if (after == promised_)
+    return;
+  promised_ = std::move(after);
+  write.state = promised_;
 }
 
-Result<void> Replica::store(const Ready& round)
+/// Takes a round's entries into the log. @return what must be written before anybody hears of it
+Write Replica::log(const Ready& round)
 {
-  // Before the entries: a ledger that reaches into a term which the sealed state lacks does not start.
-  if (auto saved = save_state(round); !saved)
-    return saved;
+  Write write;
+  write.round = round.number;
+  keep_promises(round, write);
   if (round.entries.empty())
-    return {};
+    return write;
   // The log may end with entries of a primary that was deposed before they were agreed on: others take their place.
   if (round.entries.front().index <= log_.last_index())
-    if (auto cut = cut_before(round.entries.front().index); !cut)
-      return cut;
-  bool appended = false;
+    write.cut_to = cut_before(round.entries.front().index);
   for (const auto& entry : round.entries)
   {
+    if (invariants_)
+      invariants_->logged(entry);
     if (!entry.batch)
       continue;
-    const auto held = std::ranges::find_if(
-        held_, [&](const std::shared_ptr<const Batch>& batch) { return batch->descriptor == *entry.batch; });
-    CHECK(held != held_.end(), "the engine appends what was proposed, or came with its message");
-    if (auto written = ledger_.append(**held); !written)
-      return written;
-    in_flight_[entry.index] = *held;
+    auto batch = take_held(entry);
+    write.batches.push_back(batch);
     bytes_in_flight_ += entry.batch->length;
-    held_.erase(held);
-    appended = true;
+    in_flight_[entry.index] = std::move(batch);
   }
-  // One sync for all batches of the round.
-  if (appended)
-    if (auto synced = ledger_.sync(); !synced)
-      return synced;
-  if (invariants_)
-    for (const auto& entry : round.entries)
-      invariants_->logged(entry, ledger_.last());
-  // Last: the engine reads its log back, and believes it to be on the disk.
+  // The engine reads its log back from here on, and counts on its being stored only when it is told so.
   log_.append(round.entries);
-  return {};
+  return write;
 }
 
-Result<void> Replica::cut_before(Index index)
+std::shared_ptr<const Batch> Replica::take_held(const LogEntry& entry)
+{
+  const auto same = [&](const std::shared_ptr<const Batch>& batch) { return batch->descriptor == *entry.batch; };
+  const auto held = std::ranges::find_if(held_, same);
+  CHECK(held != held_.end(), "the engine appends what was proposed, or came with its message");
+  auto batch = *held;
+  held_.erase(held);
+  // A later primary has found what an earlier one had replaced here: those who wait for it still do.
+  const auto [begin, end] = replaced_.equal_range(entry.index);
+  for (auto at = begin; at != end; ++at)
+    if (same(at->second))
+    {
+      batch = std::move(at->second);
+      replaced_.erase(at);
+      break;
+    }
+  return batch;
+}
+
+/// @return the seqno behind which the ledger is cut
+Seqno Replica::cut_before(Index index)
 {
   CHECK(index > applied_, "what is committed is never replaced");
   auto last = applied_seqno_;
   for (auto at = applied_ + 1; at < index; ++at)
     if (const auto entry = log_.entry(at); entry.batch)
       last = entry.batch->last;
-  // First: if that fails, they are in flight still, and whoever waits for them is told by who gives up.
-  if (auto cut = ledger_.truncate(last); !cut)
-    return fail("cannot cut what was not agreed on", cut.error());
-  std::vector<std::shared_ptr<const Batch>> lost;
   for (auto at = in_flight_.lower_bound(index); at != in_flight_.end(); at = in_flight_.erase(at))
   {
     bytes_in_flight_ -= at->second->descriptor.length;
-    lost.push_back(std::move(at->second));
+    // Replaced here is not yet replaced everywhere: a node that holds it may still be elected, and commit it. Who waits
+    // for it is told once something else is committed in its place.
+    if (at->second->is_own())
+      replaced_.emplace(at->first, std::move(at->second));
   }
-  if (events_.cut)
-    events_.cut(last, lost);
-  return {};
+  if (invariants_)
+    invariants_->replaced(index);
+  return last;
 }
 
 void Replica::apply(const std::vector<LogEntry>& committed)
@@ -413,6 +523,7 @@ void Replica::apply(const std::vector<LogEntry>& committed)
       invariants_->committed(entry.index, found.mapped()->signature_txid);
     events_.committed(found.mapped());
   }
+  tell_lost();
   while (!reads_.empty() && reads_.begin()->first <= applied_)
   {
     const auto token = reads_.begin()->second;
@@ -420,6 +531,17 @@ void Replica::apply(const std::vector<LogEntry>& committed)
     if (events_.read)
       events_.read(token, true);
   }
+}
+
+/// Something else is committed where they stood.
+void Replica::tell_lost()
+{
+  const auto end = replaced_.upper_bound(applied_);
+  std::vector<std::shared_ptr<const Batch>> lost;
+  for (auto at = replaced_.begin(); at != end; at = replaced_.erase(at))
+    lost.push_back(std::move(at->second));
+  if (!lost.empty() && events_.lost)
+    events_.lost(lost);
 }
 
 void Replica::answer_reads(const std::vector<ReadIndex>& reads)

@@ -1,18 +1,22 @@
 #pragma once
 
 #include "base/clock.h"
-#include "base/mutex.h"
+#include "base/worker_pool.h"
 #include "consensus/batch.h"
+#include "consensus/disk_writer.h"
 #include "consensus/durable_state.h"
 #include "consensus/engine.h"
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
 #include "consensus/ordering.h"
+#include "consensus/promises.h"
 #include "consensus/raft_log.h"
 #include "consensus/replay.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -40,11 +44,21 @@ struct ReplicaOptions
   std::chrono::milliseconds tick{100};
   std::uint64_t seed = 0;      ///< of the election time-outs; 0 takes them from the operating system
   Index kept_entries = 65'536; ///< descriptors of committed batches that stay in memory, for who lags a little
+  /// Writes what rounds ask for while others take part, so that no heartbeat waits for the disk. Null, or alone: the
+  /// consensus thread does.
+  base::Executor* disk = nullptr;
+  /// The disk has done something: call `take_stored`. Any thread.
+  std::function<void()> stored = [] {};
+  std::uint64_t max_unstored_bytes = std::uint64_t{64} << 20; ///< that were received, and wait for the disk
+  unsigned patience_ticks = 30; ///< for so long may the disk do nothing with work waiting, before it counts as hanging
 };
 
 /// One node's part in the agreement: drives the engine by events, keeps its log, and holds the batches that are in
 /// flight. Each event is followed by rounds, until the engine has nothing left to do; their order of effects is what
 /// the safety of all else rests on, see README.md.
+///
+/// While others take part the disk is written elsewhere: events return before what they caused is durable, and
+/// `take_stored` goes on from there. What is not durable here is never committed for Events.
 ///
 /// Belongs to the consensus thread, but for `seal` and `durable`. After an error the engine is in the middle of a round
 /// and must not be used: `abandon` ends it, and `start` begins anew from what is committed.
@@ -56,8 +70,8 @@ public:
   {
     /// A batch is agreed on and durable here; in the order of the log, each once.
     std::function<void(const std::shared_ptr<const Batch>&)> committed;
-    /// The log was cut behind `last`, and `lost` with it: what another primary has agreed on takes its place.
-    std::function<void(Seqno last, const std::vector<std::shared_ptr<const Batch>>& lost)> cut = {};
+    /// Batches that this node had proposed, in whose place others are committed now.
+    std::function<void(const std::vector<std::shared_ptr<const Batch>>&)> lost = {};
     /// The read round `token` is answered: everything committed before it was asked for is applied here, or (fresh is
     /// false) nobody knows, as this node leads no longer.
     std::function<void(std::uint64_t token, bool fresh)> read = {};
@@ -77,9 +91,11 @@ public:
   /// @pre may_propose(); for one that changes who takes part, may_change() too
   Result<void> propose(std::shared_ptr<const Batch> batch);
   /// A message of another node, with the batches that it names and this node lacks.
-  /// Error::not_found when one is missing. After this and Error::invalid or ::corrupt for the message itself, nothing
-  /// has changed; other errors are of the disk.
+  /// Error::not_found when one is missing, Error::limit when too much waits for the disk. After these, and
+  /// Error::invalid or ::corrupt for the message itself, nothing has changed; other errors are of the disk.
   Result<void> receive(std::string_view message, std::span<const std::shared_ptr<const Batch>> batches);
+  /// Goes on with what has become durable since. @return an error of the disk
+  Result<void> take_stored();
   /// Lets the time go on, by as many ticks as have passed since.
   Result<void> tick();
   /// Asks whether this node still leads; answered by Events::read, in any case, once. @pre token is not outstanding
@@ -87,7 +103,9 @@ public:
 
   /// Seals how far was committed. Lags, and nothing depends on when. Any thread may call.
   /// @param index  of the batch that the mark is of
-  Result<void> seal(const Mark& mark, Index index) EXCLUDES(durable_mutex_);
+  Result<void> seal(const Mark& mark, Index index);
+  /// Gives complete ledger files that end at or below `seqno`, which is committed, their name.
+  void name_committed(Seqno seqno);
   /// Of the last entry that is committed, and told.
   Index applied() const
   {
@@ -123,7 +141,24 @@ public:
     return configuration_;
   }
   /// Seals that this node is one of several from now on. @return an error of the disk
-  Result<void> join_others() EXCLUDES(durable_mutex_);
+  Result<void> join_others();
+  /// Something is not durable yet, or may still be written though it was abandoned.
+  bool is_storing() const
+  {
+    return !unstored_.empty() || disk_.is_busy();
+  }
+  /// Batches that are in its log, and not durable here.
+  bool has_unstored() const
+  {
+    return !unstored_.empty();
+  }
+  /// There is work for the disk, and it has done nothing for `patience_ticks`.
+  bool disk_hangs() const
+  {
+    return idle_ticks_ >= options_.patience_ticks && disk_.is_busy();
+  }
+  /// Leads no longer, and falls silent: others elect one of them once they have missed it.
+  Result<void> step_down();
   View term() const;
   EngineId leader() const
   {
@@ -141,36 +176,50 @@ public:
   {
     return log_.first_index();
   }
-  DurableState durable() const EXCLUDES(durable_mutex_)
+  DurableState durable() const
   {
-    const base::LockGuard lock(durable_mutex_);
-    return durable_;
+    return promises_.written();
   }
+  /// Those whose fate is not known.
   std::vector<std::shared_ptr<const Batch>> in_flight() const;
   /// A batch that is in flight here, to be sent beside a message; null if there is none: then it lies in the ledger.
   std::shared_ptr<const Batch> batch(const Descriptor& descriptor) const;
 
 private:
+  /// A round that is not durable, and what may leave once it is.
+  struct Unstored
+  {
+    std::uint64_t write = 0; ///< the round whose write it waits for
+    std::uint64_t round = 0; ///< the last one of these
+    std::vector<Message> messages;
+  };
+
   Seqno seqno_at(Index index) const;
   Result<void> drain();
-  Result<void> store(const Ready& round);
-  Result<void> save_state(const Ready& round) EXCLUDES(durable_mutex_);
-  Result<void> cut_before(Index index);
+  Result<void> do_round();
+  Write log(const Ready& round);
+  void keep_promises(const Ready& round, Write& write);
+  bool stores_elsewhere() const;
+  void go_on_early(Ready& round, Write write);
+  Result<bool> release_stored();
+  Seqno cut_before(Index index);
+  std::shared_ptr<const Batch> take_held(const LogEntry& entry);
   void apply(const std::vector<LogEntry>& committed);
+  void tell_lost();
   void answer_reads(const std::vector<ReadIndex>& reads);
   void lose_reads();
   void send(std::vector<Message>& messages);
+  void watch_disk();
 
   const ReplicaOptions options_;
   const base::Clock& clock_;
-  DurableStateFile& file_;
-  mutable base::Mutex durable_mutex_; ///< held while it is written: what is written last is the newest
-  DurableState durable_ GUARDED_BY(durable_mutex_);
-  Index marked_ GUARDED_BY(durable_mutex_) = 0; ///< index of the mark; 0 if it is not known
+  Promises promises_;
+  std::atomic<Index> marked_ = 0; ///< index of the mark; 0 if it is not known
   LedgerWriter& ledger_;
   Outbox* const outbox_; ///< null for a node that is alone
   const Events events_;
   Invariants* const invariants_;
+  DiskWriter disk_;
 
   RaftLog log_;
   Configuration configuration_;
@@ -181,7 +230,13 @@ private:
   std::vector<std::shared_ptr<const Batch>> held_;          ///< proposed or received, and not in the log yet
   std::map<Index, std::shared_ptr<const Batch>> in_flight_; ///< in the log, and not committed yet
   std::uint64_t bytes_in_flight_ = 0;                       ///< of them
-  std::set<std::uint64_t> asked_;                           ///< read rounds without an answer
-  std::multimap<Index, std::uint64_t> reads_;               ///< read rounds that wait for an index to be applied
+  /// Own ones that were cut from the log, by the index they had: another primary may yet find and commit them.
+  std::multimap<Index, std::shared_ptr<const Batch>> replaced_;
+  DurableState promised_;         ///< term, vote and terms opened, as the last round says: on the disk or on its way
+  std::deque<Unstored> unstored_; ///< rounds, in their order
+  std::uint64_t disk_steps_ = 0;  ///< as last seen
+  unsigned idle_ticks_ = 0;       ///< since when the disk has done nothing with work waiting
+  std::set<std::uint64_t> asked_; ///< read rounds without an answer
+  std::multimap<Index, std::uint64_t> reads_; ///< read rounds that wait for an index to be applied
 };
 }

@@ -29,13 +29,16 @@ Error refused_while_broken(const Error& reason)
 const Error not_primary{ErrorCode::unavailable, "this node is not primary, and only the primary takes writes", nullptr};
 const Error stopping{ErrorCode::unavailable, "this node is stopping", nullptr};
 
-ReplicaOptions replica_options(const SequencerOptions& options)
+ReplicaOptions replica_options(const SequencerOptions& options, std::function<void()> stored)
 {
   ReplicaOptions out;
   out.id = options.engine_id;
   out.tick = options.tick;
   out.election_ticks = options.election_ticks;
   out.seed = options.seed;
+  out.disk = options.disk;
+  out.stored = std::move(stored);
+  out.patience_ticks = options.disk_patience * options.election_ticks;
   return out;
 }
 }
@@ -53,10 +56,10 @@ Sequencer::Sequencer(
       batcher_(
           store, secrets, signer_, clock, options_, std::move(start.tree), [this] { wake(); }, options_.invariants),
       replica_(
-          replica_options(options_), clock, durable, start.durable, ledger_, options_.peers ? this : nullptr, start.log,
-          tracker_.committed().seqno,
+          replica_options(options_, [this] { wake(); }), clock, durable, start.durable, ledger_,
+          options_.peers ? this : nullptr, start.log, tracker_.committed().seqno,
           {.committed = [this](const std::shared_ptr<const Batch>& batch) { finish(batch); },
-           .cut = [this](Seqno, const std::vector<std::shared_ptr<const Batch>>& lost) { cut(lost); },
+           .lost = [this](const std::vector<std::shared_ptr<const Batch>>& lost) { tell_lost(lost); },
            .read = [this](std::uint64_t token, bool fresh) { answer_reads(token, fresh); }},
           options_.invariants),
       feed_([this](Seqno seqno) { return ledger_.read(seqno); }, secrets, tracker_.committed())
@@ -178,7 +181,7 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   if (stopped_in_ && batch->signature_txid.view > *stopped_in_)
     stopped_in_.reset();
   // Files get another name, which nobody waits for.
-  ledger_.commit(seqno);
+  replica_.name_committed(seqno);
   // After the answers, so that nobody waits for it: a start that finds less than the mark refuses.
   keep_mark(std::exchange(mark_due_, false) || batch->ends_chunk);
 }
@@ -266,7 +269,8 @@ Result<void> Sequencer::receive_all()
       continue;
     const auto code = received.error().code;
     // Nothing has changed then, and the primary sends what is missing again.
-    if (code != ErrorCode::not_found && code != ErrorCode::invalid && code != ErrorCode::corrupt)
+    if (code != ErrorCode::not_found && code != ErrorCode::invalid && code != ErrorCode::corrupt &&
+        code != ErrorCode::limit)
       return received;
     spdlog::warn("a message of another node is dropped: {}", received.error().describe());
   }
@@ -361,10 +365,9 @@ void Sequencer::end_doubts()
       one->give_up_on(unknown);
 }
 
-/// Entries that another primary has replaced are never committed.
-void Sequencer::cut(const std::vector<std::shared_ptr<const Batch>>& lost)
+/// Another primary has put something else in their place, and it is committed: these never will be.
+void Sequencer::tell_lost(const std::vector<std::shared_ptr<const Batch>>& lost)
 {
-  cede();
   const Result<void> never = fail(ErrorCode::lost, "another primary has gone on without it");
   for (const auto& batch : lost)
   {
@@ -591,12 +594,45 @@ Result<void> Sequencer::repair()
   return lead(true);
 }
 
+/// What the disk, the others and the time have brought. @return an error of the disk
+Result<void> Sequencer::move_on()
+{
+  if (auto stored = replica_.take_stored(); !stored)
+    return stored;
+  if (options_.peers)
+    if (auto received = receive_all(); !received)
+      return received;
+  if (auto ticked = replica_.tick(); !ticked)
+    return ticked;
+  return give_way();
+}
+
+/// A primary whose disk does not answer keeps everybody waiting, for as long as its heartbeats say that all is well.
+Result<void> Sequencer::give_way()
+{
+  const bool hangs = replica_.disk_hangs();
+  if (hangs != std::exchange(hangs_, hangs))
+  {
+    if (hangs)
+      spdlog::error("the disk does not answer; what waits for it is stored, and told, once it does");
+    else
+      spdlog::info("the disk answers again");
+  }
+  if (!hangs || !primary_ || is_alone() || !replica_.may_propose())
+    return {};
+  spdlog::warn("gives up being primary in view {}, as the disk does not answer", tracker_.view());
+  // Whoever takes over does so at once; if nobody has, within an election time-out, they are to elect one of them.
+  if (std::exchange(gave_way_, tracker_.view()) != tracker_.view() && replica_.hand_over())
+    return {};
+  return replica_.step_down();
+}
+
 bool Sequencer::step()
 {
   if (broken_)
   {
     // What a node that is not alone has acknowledged to the others is in its files, which only a start reads.
-    if (clock_.steady() < next_repair_ || !is_alone())
+    if (clock_.steady() < next_repair_ || !is_alone() || replica_.is_storing())
       return false;
     if (auto repaired = repair(); !repaired)
     {
@@ -607,10 +643,9 @@ bool Sequencer::step()
     spdlog::info("writes go on");
   }
   progressed_ = false;
-  auto received = options_.peers ? receive_all() : Result<void>{};
-  if (auto ticked = received ? replica_.tick() : received; !ticked)
+  if (auto moved = move_on(); !moved)
   {
-    break_down(ticked.error(), {});
+    break_down(moved.error(), {});
     return false;
   }
   if (auto followed = follow_roles(); !followed)
@@ -694,7 +729,8 @@ bool Sequencer::keeps_on()
 
 bool Sequencer::can_propose() const
 {
-  return primary_ && replica_.may_propose() && (batcher_.has_work() || signature_due_) &&
+  // While one batch is being stored, transactions gather for the next.
+  return primary_ && replica_.may_propose() && (batcher_.has_work() || signature_due_) && !replica_.has_unstored() &&
          replica_.bytes_in_flight() <= options_.max_bytes_in_flight;
 }
 

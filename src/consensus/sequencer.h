@@ -62,6 +62,11 @@ struct SequencerOptions : BatcherOptions
   std::chrono::milliseconds doubt{3000};
   std::chrono::milliseconds repair_interval{1000}; ///< pause between attempts to write again after a failure
   Invariants* invariants = nullptr;                ///< outlives the sequencer; null: not checked
+  /// Writes batches to the disk while others take part, so that no heartbeat waits for it; one thread, stopped before
+  /// the sequencer goes. Null: the consensus thread writes.
+  base::Executor* disk = nullptr;
+  /// A primary gives up leading when its disk has done nothing for so many election time-outs, with work waiting.
+  unsigned disk_patience = 3;
   /// Seals what was committed, which nobody waits for; stopped before the sequencer goes. Null: the consensus thread.
   base::Executor* aside = nullptr;
 };
@@ -171,7 +176,9 @@ private:
   void end_doubts();
   bool can_propose() const;
   bool has_mail() const;
-  void cut(const std::vector<std::shared_ptr<const Batch>>& lost);
+  Result<void> move_on();
+  Result<void> give_way();
+  void tell_lost(const std::vector<std::shared_ptr<const Batch>>& lost);
   kv::Snapshot state_of(const Batch& batch);
   void finish(const std::shared_ptr<const Batch>& batch);
   void keep_mark(bool now);
@@ -201,6 +208,8 @@ private:
   bool signature_due_ = false;
   bool change_queued_ = false; ///< of who takes part, submitted and not yet proposed
   bool progressed_ = false;
+  bool hangs_ = false;             ///< the disk, as was last said in the log
+  View gave_way_ = 0;              ///< the last view in which it wanted another one to lead, because of that
   std::optional<View> stopped_in_; ///< after a full stop, until something is committed of a view above it
   bool mark_due_ = false;          ///< with the next batch: the first of a view, or one was missed
   Mark committed_mark_;            ///< of the last batch

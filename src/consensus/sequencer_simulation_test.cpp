@@ -35,6 +35,7 @@ protected:
     options_.max_batch_transactions = 3;
     options_.max_bytes_in_flight = 20'000;
     options_.chunk_size = 20'000;
+    with_disks_ = below(4) != 0;
     begin(below(2) == 0 ? 3 : 5);
     for (int i = 0; i < 3'000 && !HasFatalFailure(); ++i)
       act(tally);
@@ -70,6 +71,8 @@ protected:
     const auto id = static_cast<EngineId>(1 + below(members_.size()));
     auto& one = member(id);
     const auto roll = below(100);
+    if (!hung_.contains(id) && below(3) != 0)
+      one.disk.work();
     if (roll == 0 && one.sequencer && up() > members_.size() / 2)
     {
       ++tally.crashes;
@@ -86,6 +89,10 @@ protected:
       ++tally.faults;
       one.files.fail_next(below(2) == 0 ? base::DiskFault::no_space : base::DiskFault::sync_error);
     }
+    else if (roll == 7 && below(8) == 0)
+      hung_.insert(id);
+    else if (roll == 8)
+      hung_.erase(id);
     else if (roll <= 20)
       clock_.passed += options_.tick / 2;
     else if (roll <= 50 && one.sequencer)
@@ -101,6 +108,12 @@ protected:
 
   void go_down(EngineId id)
   {
+    // In the middle of what is being written, if anything is.
+    if (with_disks_ && below(2) == 0)
+    {
+      member(id).files.set_crash_after(below(6));
+      member(id).disk.work();
+    }
     crash(id);
     seen_.erase(id);
   }
@@ -160,6 +173,7 @@ protected:
   void settle()
   {
     cut_off_.clear();
+    hung_.clear();
     bool written = false;
     std::string refused;
     for (int attempt = 0; attempt < 20 && !written; ++attempt)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "consensus/test_disk.h"
 #include "consensus/test_sequencer.h"
 
 #include <deque>
@@ -45,6 +46,7 @@ protected:
 
   public:
     base::SimulatedFileSystem files;
+    SlowDisk disk;
     KeptState durable;
     Invariants invariants;
     std::unique_ptr<kv::Store> store;
@@ -105,6 +107,7 @@ protected:
     options.peers = &one;
     options.seed = id;
     options.invariants = &one.invariants;
+    options.disk = with_disks_ ? &one.disk : nullptr;
     one.sequencer = std::make_unique<Sequencer>(
         *one.store, one.files, "ledger", secrets_, Signer{key_.public_key().id(), key_, certificate_, key_, "", ""},
         clock_, one.durable, options,
@@ -146,8 +149,12 @@ protected:
     {
       any = false;
       for (auto& [id, one] : members_)
+      {
         if (one->sequencer && id != runs)
           any = one->sequencer->step() || any;
+        if (!hung_.contains(id))
+          any = one->disk.work() || any;
+      }
       auto sent = std::exchange(sent_, {});
       for (auto& one : sent)
       {
@@ -214,5 +221,7 @@ protected:
   std::map<EngineId, std::unique_ptr<Member>> members_;
   std::deque<Sent> sent_;
   std::set<EngineId> cut_off_;
+  bool with_disks_ = false; ///< written elsewhere than where the steps are
+  std::set<EngineId> hung_; ///< whose disk does nothing
 };
 }

@@ -47,6 +47,8 @@ Node::~Node()
     link_->stop();
   if (forwarder_)
     forwarder_->stop();
+  if (disk_)
+    disk_->stop();
   if (aside_)
     aside_->stop();
   server_.reset();
@@ -68,6 +70,8 @@ Result<std::unique_ptr<Node>> Node::start(
       new Node(std::move(configuration), std::move(application), files, clock, platform, options));
   node->aside_ =
       std::make_unique<base::WorkerPool>(base::WorkerPool::Options{.name = "aside", .threads = 1, .max_jobs = 4});
+  node->disk_ =
+      std::make_unique<base::WorkerPool>(base::WorkerPool::Options{.name = "disk", .threads = 1, .max_jobs = 4});
   if (auto started = node->take(
           {&Node::lock, &Node::unseal, &Node::bind, &Node::choose_port, &Node::restore, &Node::open_service,
            &Node::serve});
@@ -170,6 +174,7 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
   options.max_batch_transactions = configuration_.transactions.max_batch_count;
   options.max_batch_bytes = configuration_.transactions.max_batch_size;
   options.aside = aside_.get();
+  options.disk = disk_.get();
   if (!driven_ || driven_->channel)
   {
     if (auto linked = start_link(node_certificate_pem); !linked)

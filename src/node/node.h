@@ -152,6 +152,7 @@ private:
   attestation::Evidence evidence_;
   std::int64_t newest_signature_ = 0;       ///< by the clock of then; 0 if there was none at start
   std::unique_ptr<base::WorkerPool> aside_; ///< does what nobody waits for
+  std::unique_ptr<base::WorkerPool> disk_;  ///< writes the ledger while other nodes take part
   kv::Store store_;
   std::unique_ptr<PeerLink> link_; ///< null for a node that is driven without a channel
   std::unique_ptr<consensus::Sequencer> sequencer_;

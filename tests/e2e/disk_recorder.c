@@ -48,6 +48,7 @@ struct faults
   atomic_uint full;           /* a write takes half of its bytes, once; then ENOSPC */
   atomic_uint failing_writes; /* a write ends with EIO */
   atomic_uint slow_sync_us;   /* a sync takes that much longer */
+  atomic_uint hangs;          /* a write or sync does not end as long as this is so */
 };
 
 static int log_file = -1;
@@ -150,9 +151,16 @@ static int interrupted(void)
   return 1;
 }
 
+static void hang(void)
+{
+  while (atomic_load(&faults->hangs))
+    usleep(1000);
+}
+
 /* How many bytes a write may take; 0 with errno set if none. */
 static size_t taken(size_t size)
 {
+  hang();
   if (atomic_load(&faults->failing_writes))
   {
     errno = EIO;
@@ -321,6 +329,7 @@ static int sync_with(int (*function)(int), int fd)
   }
   put_names('b', inode, names[fd], "");
   usleep(atomic_load(&faults->slow_sync_us));
+  hang();
   const int outcome = function(fd);
   if (outcome == 0)
     put_names('e', inode, names[fd], "");

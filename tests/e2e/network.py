@@ -32,10 +32,11 @@ class Joiner(Node):
 class Network:
     """Nodes that agree with each other. The first one makes the service; the others join it and are trusted."""
 
-    def __init__(self, folder, size=3, changes=PATIENT):
-        self.folder, self.changes = folder, changes
+    def __init__(self, folder, size=3, changes=PATIENT, environment=lambda number: {}):
+        """`environment`: of each node, by its number."""
+        self.folder, self.changes, self.environment = folder, changes, environment
         self.nodes = [Node(folder / "0", changes=self.with_ports())]
-        self.nodes[0].launch()
+        self.nodes[0].launch(environment=environment(0))
         for _ in range(size - 1):
             self.add()
         self.wait_voters(size)
@@ -49,7 +50,7 @@ class Network:
         """Starts one more node, which asks a node that lives, and has the primary trust it."""
         node = Joiner(self.living()[0], self.folder / str(len(self.nodes)), self.with_ports())
         self.nodes.append(node)
-        node.launch(wait=False)
+        node.launch(environment=self.environment(len(self.nodes) - 1), wait=False)
         wait_for(lambda: self.pending(), "the node to ask")
         for pending in self.pending():
             self.command({"command": "trust", "node_id": pending})

@@ -13,7 +13,7 @@ from node import BIN
 
 LIBRARY = BIN.parent / "lib/libdisk_recorder.so"
 RECORD = struct.Struct("=IIQQ")
-FAULTS = ("short_writes", "interrupted", "failing_syncs", "full", "failing_writes", "slow_sync_us")
+FAULTS = ("short_writes", "interrupted", "failing_syncs", "full", "failing_writes", "slow_sync_us", "hangs")
 
 
 class Event:

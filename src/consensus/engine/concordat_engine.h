@@ -196,6 +196,8 @@ extern "C"
   uint32_t concordat_engine_propose_change(
       concordat_engine* engine, const concordat_engine_entry* entry, concordat_engine_error* error);
   uint32_t concordat_engine_transfer(concordat_engine* engine, uint64_t to, concordat_engine_error* error);
+  /* Leads no longer, and says so to nobody. Without effect on a follower. */
+  void concordat_engine_step_down(concordat_engine* engine);
   void concordat_engine_unreachable(concordat_engine* engine, uint64_t peer);
   void concordat_engine_take_part(concordat_engine* engine);
   uint32_t concordat_engine_read_index(concordat_engine* engine, uint64_t token, concordat_engine_error* error);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::raw::c_void;
 
-use raft::eraftpb::{ConfState, MessageType};
+use raft::eraftpb::{ConfState, Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, StateRole, NO_LIMIT};
 
 use crate::abi::*;
@@ -264,6 +264,14 @@ impl Engine {
             // Who wins an election alone leads before its term is durable. What left now, and was forgotten, could
             // be followed by another entry of the same place and term.
             later.splice(0..0, now.drain(..));
+        } else {
+            // That a node hears its leader rests on its term alone, which is persisted, and on none of its entries:
+            // the commit index beside it was the leader's own, and is never counted as what this node has stored.
+            let answers: Vec<Message>;
+            (answers, later) = later
+                .into_iter()
+                .partition(|message| message.get_msg_type() == MessageType::MsgHeartbeatResponse);
+            now.extend(answers);
         }
         if self.observes {
             now.clear();

@@ -160,6 +160,13 @@ pub unsafe extern "C" fn concordat_engine_transfer(
 /// # Safety
 /// As the header says of every pointer.
 #[no_mangle]
+pub unsafe extern "C" fn concordat_engine_step_down(engine: *mut Engine) {
+    required_mut(engine, "engine").step_down();
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
 pub unsafe extern "C" fn concordat_engine_unreachable(engine: *mut Engine, peer: u64) {
     required_mut(engine, "engine").unreachable(peer);
 }

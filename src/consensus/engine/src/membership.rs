@@ -109,12 +109,10 @@ impl Engine {
             );
         }
         self.unapplied_changes.pop_front();
-        let raft = &mut self.node.raft;
+        let raft = &self.node.raft;
         if raft.state == StateRole::Leader && !raft.promotable() {
             // The raft crate lets it lead on, and panics when more is committed: it looks for the leader's own part.
-            let term = raft.term;
-            raft.msgs.clear();
-            raft.become_follower(term, 0);
+            self.cease_leading();
         }
         self.settle();
         Ok(())
@@ -131,6 +129,21 @@ impl Engine {
         }
         self.node.transfer_leader(to);
         Ok(())
+    }
+
+    fn cease_leading(&mut self) {
+        let raft = &mut self.node.raft;
+        if raft.state == StateRole::Leader {
+            let term = raft.term;
+            raft.msgs.clear();
+            raft.become_follower(term, 0);
+        }
+    }
+
+    pub fn step_down(&mut self) {
+        self.assert_between_rounds();
+        self.cease_leading();
+        self.settle();
     }
 
     pub fn unreachable(&mut self, peer: u64) {
