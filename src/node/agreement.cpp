@@ -152,7 +152,13 @@ void Node::connect_requests(base::Executor& pool)
     const auto node = agreed.leader == agreed.self || !takes_part ? std::nullopt : link_->node_of(agreed.leader);
     return node ? std::optional(Forwarder::Primary{*node, agreed.view}) : std::nullopt;
   };
-  forwarder_ = std::make_unique<Forwarder>(Forwarder::Options{.send = send, .primary = primary}, clock_);
+  const auto leads = [this]
+  {
+    const auto agreed = sequencer_->agreement();
+    return agreed.leader != 0 && agreed.leader == agreed.self;
+  };
+  forwarder_ =
+      std::make_unique<Forwarder>(Forwarder::Options{.send = send, .primary = primary, .leads = leads}, clock_);
   services_->forwarder = forwarder_.get();
   services_->last_heard = [this](const std::string& node) { return link_->last_heard(node); };
   forwarded_ = std::make_unique<ForwardedRequests>(

@@ -132,6 +132,7 @@ void Forwarder::take(const peer::Received& message)
 void Forwarder::look()
 {
   const auto primary = options_.primary();
+  const bool leads = options_.leads();
   const auto now = clock_.steady();
   std::vector<std::pair<std::shared_ptr<http::Exchange>, bool>> over;
   {
@@ -141,7 +142,7 @@ void Forwarder::look()
       auto& one = at->second;
       const bool late = one.deadline <= now;
       // Somebody else leads: who was asked may never answer. While nobody leads, they still may.
-      const bool deposed = primary && *primary != one.primary;
+      const bool deposed = leads || (primary && *primary != one.primary);
       if (late || deposed)
       {
         over.emplace_back(std::move(one.exchange), late);

@@ -40,6 +40,8 @@ public:
     std::function<bool(const peer::NodeId&, PeerMessage, peer::Payload)> send;
     /// Nothing if it is not known, or if it is this node.
     std::function<std::optional<Primary>()> primary;
+    /// Whether it is this node. Then nobody who was asked before leads any more.
+    std::function<bool()> leads = [] { return false; };
     std::size_t max_waiting = 10'000;            ///< requests
     std::chrono::milliseconds look_interval{20}; ///< at the time, and at who leads
   };

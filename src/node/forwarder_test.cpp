@@ -57,6 +57,7 @@ struct ForwarderTest : testing::Test
   bool takes = true;
   std::function<void()> while_sending;
   std::optional<Forwarder::Primary> primary = Forwarder::Primary{"primary", 2};
+  bool leads = false;
   Forwarder forwarder{
       {.send =
            [this](const peer::NodeId& to, PeerMessage kind, const peer::Payload& payload)
@@ -70,6 +71,7 @@ struct ForwarderTest : testing::Test
          return takes;
        },
        .primary = [this] { return primary; },
+       .leads = [this] { return leads; },
        .max_waiting = 3},
       clock};
 };
@@ -101,6 +103,19 @@ TEST_F(ForwarderTest, ThePrimaryGetsTheRequestAsItCameWithTheCallersCertificate)
   EXPECT_EQ(exchange->answer->headers, response.headers);
   EXPECT_EQ(exchange->answer->body, response.body);
   EXPECT_TRUE(exchange->closed);
+  EXPECT_EQ(forwarder.waiting(), 0U);
+}
+
+TEST_F(ForwarderTest, WhoWaitedForAnotherOneIsToldAsSoonAsThisNodeLeads)
+{
+  const auto exchange = forward();
+  primary.reset();
+  forwarder.look();
+  EXPECT_FALSE(exchange->answer) << "while nobody leads, the one that was asked may still answer";
+  leads = true;
+  forwarder.look();
+  ASSERT_TRUE(exchange->answer);
+  EXPECT_EQ(exchange->answer->status, 503);
   EXPECT_EQ(forwarder.waiting(), 0U);
 }
 
