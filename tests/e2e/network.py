@@ -5,7 +5,7 @@ import json
 import os
 import socket
 
-from node import PATIENCE, Node, free_port, merge, wait_for
+from node import DAEMON, PATIENCE, Node, free_port, merge, wait_for
 
 UNREACHABLE = (OSError, http.client.HTTPException)
 PATIENT = {"consensus": {"message_timeout": "100ms", "election_timeout": "1500ms"}}
@@ -35,7 +35,7 @@ class Network:
     def __init__(self, folder, size=3, changes=PATIENT, environment=lambda number: {}):
         """`environment`: of each node, by its number."""
         self.folder, self.changes, self.environment = folder, changes, environment
-        self.nodes = [Node(folder / "0", changes=self.with_ports())]
+        self.nodes = [Node(folder / "0", changes=self.with_ports(), program=self.program(0))]
         self.nodes[0].launch(environment=environment(0))
         for _ in range(size - 1):
             self.add()
@@ -46,9 +46,14 @@ class Network:
         merge(changes, self.changes)
         return changes
 
+    def program(self, number):
+        """What a node runs."""
+        return DAEMON
+
     def add(self):
         """Starts one more node, which asks a node that lives, and has the primary trust it."""
         node = Joiner(self.living()[0], self.folder / str(len(self.nodes)), self.with_ports())
+        node.program = self.program(len(self.nodes))
         self.nodes.append(node)
         node.launch(environment=self.environment(len(self.nodes) - 1), wait=False)
         wait_for(lambda: self.pending(), "the node to ask")
