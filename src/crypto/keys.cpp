@@ -127,11 +127,6 @@ std::string to_der(std::string_view fixed)
 }
 
 /// Instead of asking at the terminal for the password of an encrypted key.
-int no_password(char*, int, int, void*)
-{
-  return -1;
-}
-
 std::string write_private(EVP_PKEY* key)
 {
   const Owned<BIO, BIO_free> output(BIO_new(BIO_s_secmem()));
@@ -274,19 +269,15 @@ Result<KeyPair> KeyPair::from_pem(std::string_view private_pem)
   const ErrorScope errors;
   const auto wrong = [](const std::string& why)
   { return fail(ErrorCode::invalid, "not a private key in PEM: " + why); };
-  if (private_pem.size() > std::size_t{64} << 10)
-    return wrong("larger than 65536 bytes");
-  const Owned<BIO, BIO_free> input(BIO_new_mem_buf(private_pem.data(), static_cast<int>(private_pem.size())));
-  CHECK(input, "memory for a few words is there");
-  auto key = own(PEM_read_bio_PrivateKey(input.get(), nullptr, no_password, nullptr));
+  auto key = private_key_from_pem(private_pem);
   if (!key)
-    return wrong(openssl_reason() + " (an encrypted key is not accepted)");
-  if (!curve_of(key.get()))
+    return wrong(key.error().message);
+  if (!curve_of(key->get()))
     return wrong("it is not EC on P-256, P-384 or P-521");
-  const Context context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
+  const Context context(EVP_PKEY_CTX_new_from_pkey(nullptr, key->get(), nullptr));
   if (!context || EVP_PKEY_check(context.get()) != 1)
     return wrong("its private and public part do not belong together: " + openssl_reason());
-  return KeyPair(std::move(key));
+  return KeyPair(std::move(*key));
 }
 
 std::string KeyPair::private_pem() const

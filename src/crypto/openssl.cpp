@@ -95,4 +95,28 @@ std::string to_pem(std::string_view der, const char* name)
   const auto size = BIO_get_mem_data(output.get(), &text);
   return {text, static_cast<std::size_t>(size)};
 }
+
+namespace
+{
+constexpr std::size_t largest_private_pem = std::size_t{64} << 10;
+
+int no_password(char*, int, int, void*)
+{
+  return -1;
+}
+}
+
+Result<std::shared_ptr<EVP_PKEY>> private_key_from_pem(std::string_view pem)
+{
+  const ErrorScope errors;
+  const auto wrong = [](std::string why) { return fail(ErrorCode::invalid, std::move(why)); };
+  if (pem.size() > largest_private_pem)
+    return wrong("larger than " + std::to_string(largest_private_pem) + " bytes");
+  const Owned<BIO, BIO_free> input(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  CHECK(input, "memory for a few words is there");
+  auto key = own(PEM_read_bio_PrivateKey(input.get(), nullptr, no_password, nullptr));
+  if (!key)
+    return wrong(openssl_reason() + " (an encrypted key is not accepted)");
+  return key;
+}
 }

@@ -67,6 +67,10 @@ std::string openssl_reason();
 /// @param what  how the message names the thing: "certificate"
 Result<std::string> pem_content(std::string_view text, std::string_view name, std::string_view what);
 
+/// A private key of any kind in PEM, not encrypted; whether its parts belong together is not looked at. The message of
+/// an error is the reason alone.
+Result<std::shared_ptr<EVP_PKEY>> private_key_from_pem(std::string_view pem);
+
 /// PEM text around DER, with lines of 64 characters and a final line feed.
 std::string to_pem(std::string_view der, const char* name);
 }
