@@ -10,14 +10,14 @@ namespace concordat::consensus
 {
 namespace
 {
-Result<kv::WriteSet> open(const ledger::Entry& entry, const ledger::LedgerSecrets& secrets)
+Result<kv::WriteSet> open(const ledger::Entry& entry, ledger::SecretFollower& opener)
 {
-  const auto private_maps = entry.open(secrets.at(entry.txid.seqno));
-  if (!private_maps)
-    return std::unexpected(private_maps.error());
   kv::WriteSet writes;
   if (auto decoded = kv::decode(entry.public_maps, kv::Domain::public_maps, writes); !decoded)
     return std::unexpected(decoded.error());
+  const auto private_maps = opener.open(entry, writes);
+  if (!private_maps)
+    return std::unexpected(private_maps.error());
   if (auto decoded = kv::decode(*private_maps, kv::Domain::private_maps, writes); !decoded)
     return std::unexpected(decoded.error());
   return writes;
@@ -34,8 +34,8 @@ Result<void> check_root(const kv::WriteSet& writes, const ledger::MerkleTree& tr
 }
 }
 
-Result<kv::Snapshot> apply_received(
-    const Batch& batch, const ledger::LedgerSecrets& secrets, const kv::Snapshot& before, ledger::MerkleTree& tree)
+Result<kv::Snapshot>
+apply_received(const Batch& batch, ledger::SecretFollower& opener, const kv::Snapshot& before, ledger::MerkleTree& tree)
 {
   const auto state = std::make_shared<kv::State>(*before);
   for (const auto bytes : batch.entries())
@@ -47,7 +47,7 @@ Result<kv::Snapshot> apply_received(
       return refused(entry.error());
     if (entry->txid.seqno != tree.size() || entry->txid.view < state->txid().view)
       return refused(Error{ErrorCode::corrupt, "it does not follow " + state->txid().to_string(), nullptr});
-    const auto writes = open(*entry, secrets);
+    const auto writes = open(*entry, opener);
     if (!writes)
       return refused(writes.error());
     if (entry->txid == batch.signature_txid)

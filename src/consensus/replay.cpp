@@ -2,7 +2,7 @@
 
 #include "consensus/signature.h"
 #include "ledger/entry.h"
-#include "ledger/secret_record.h"
+#include "ledger/secret_follower.h"
 #include "ledger/signature.h"
 #include "ledger/torn_tail.h"
 
@@ -22,7 +22,11 @@ constexpr std::size_t kept_batches = 65'536;
 class Replayer
 {
 public:
-  Replayer(const ledger::LedgerSecrets& secrets, const Trust& trust) : trust_(trust), periods_(secrets.periods()) {}
+  Replayer(ledger::LedgerSecrets& secrets, const Trust& trust)
+      : trust_(trust),
+        opener_(secrets, trust.receiver, !trust.alone)
+  {
+  }
 
   /// What no crash leaves behind: the ledger is not what this node has written. Nothing may be cut because of it.
   const std::optional<Error>& forged() const
@@ -55,14 +59,12 @@ public:
     if (entry->txid.view < last_view_)
       return fail(ErrorCode::corrupt, "the view goes back from " + std::to_string(last_view_));
 
-    while (period_ + 1 < periods_.size() && periods_[period_ + 1].first <= seqno)
-      ++period_;
-    const auto private_maps = entry->open(*periods_[period_].secret);
     kv::WriteSet writes;
     if (auto decoded = kv::decode(entry->public_maps, kv::Domain::public_maps, writes); !decoded)
       return decoded;
-    if (auto good = check_secret(seqno, writes, private_maps.has_value()); !good)
-      return good;
+    const auto private_maps = opener_.open(*entry, writes);
+    if (!private_maps && private_maps.error().code == ErrorCode::denied)
+      return forge("the ledger is not the one that this node has written", private_maps.error());
     if (!private_maps)
       return std::unexpected(private_maps.error());
     if (auto decoded = kv::decode(*private_maps, kv::Domain::private_maps, writes); !decoded)
@@ -108,6 +110,7 @@ public:
     }
     tree_.truncate((out_.signatures.empty() ? 0 : out_.signatures.back()) + 1);
     out_.tree = std::move(tree_);
+    out_.secrets_changed = opener_.changed();
     out_.state = std::make_shared<const kv::State>(std::move(state_));
     return std::move(out_);
   }
@@ -121,41 +124,6 @@ private:
   std::unexpected<Error> forge(std::string what, const Error& cause)
   {
     return forge(Error{ErrorCode::corrupt, std::move(what), std::make_shared<const Error>(cause)});
-  }
-
-  /// A secret changes with an entry that seals the one before by the new one, so that both were known to its writer.
-  Result<void> check_secret(Seqno seqno, const kv::WriteSet& writes, bool authentic)
-  {
-    const bool begins = seqno != 1 && periods_[period_].first == seqno;
-    const auto table = writes.find(ledger::secret_history_table);
-    if (table == writes.end() && !(begins && authentic))
-      return {};
-    const auto place = "the ledger secret of transaction " + std::to_string(seqno);
-    if (table == writes.end())
-      return forge(place, Error{ErrorCode::corrupt, "it is not recorded there", nullptr});
-    const auto value = table->second.find(ledger::single_key);
-    const auto record = value == table->second.end() || !value->second
-                          ? Result<ledger::SecretRecord>(fail(ErrorCode::corrupt, "there is no record"))
-                          : ledger::SecretRecord::from_json(*value->second);
-    if (authentic)
-    {
-      if (!record)
-        return forge(place, record.error());
-      if (begins)
-      {
-        const auto& before = periods_[period_ - 1];
-        if (auto good = record->check(*before.secret, before.first, *periods_[period_].secret, seqno); !good)
-          return forge(place, good.error());
-      }
-    }
-    else if (record && !begins && record->next_first == seqno)
-      return forge(
-          place, Error{
-                     ErrorCode::corrupt,
-                     "the sealed identity does not know it; the sealed directory was put back from an older copy than "
-                     "the ledger",
-                     nullptr});
-    return {};
   }
 
   Result<void> check_root(const kv::MapWrites& table)
@@ -283,8 +251,7 @@ private:
   }
 
   const Trust& trust_;
-  const std::vector<ledger::LedgerSecrets::Period> periods_;
-  std::size_t period_ = 0; ///< of the entry that is looked at
+  ledger::SecretFollower opener_;
   std::optional<Error> forged_;
   bool reached_ = false; ///< the mark was looked at
   // The newest signature, and who the signatures are by.
@@ -324,7 +291,7 @@ bool acknowledged_after(const ledger::ChunkFiles& chunks, const ledger::LedgerSe
 }
 }
 
-Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets& secrets, const Trust& trust)
+Result<Replayed> replay(ledger::ChunkFiles& chunks, ledger::LedgerSecrets& secrets, const Trust& trust)
 {
   Replayer replayer(secrets, trust);
   auto stream = chunks.stream(1);

@@ -9,6 +9,7 @@
 #include "ledger/chunks.h"
 #include "ledger/merkle.h"
 #include "ledger/secrets.h"
+#include "ledger/wrapped_secret.h"
 
 #include <cstdint>
 #include <deque>
@@ -29,6 +30,7 @@ struct Trust
   /// Whether all that this node has stored whole is committed. If not, that is what the mark covers, and what the tree
   /// in a later signature says was committed when it was made; the rest is log, which others may have replaced.
   bool alone = true;
+  const ledger::SecretReceiver* receiver = nullptr; ///< takes secrets that this node does not know out of the ledger
 };
 
 /// A batch in the ledger that may not be committed.
@@ -62,16 +64,18 @@ struct Replayed
   std::uint64_t cut_entries = 0; ///< whole entries after the last signature, or in a batch that fails its check
   std::string cut_reason;        ///< why, if any
   bool loss_accepted = false;    ///< the mark is not in this ledger
+  bool secrets_changed = false;  ///< the ledger held other ones than this node knew: they are to be sealed
 };
 
 /// Reads the whole ledger: authenticates and decrypts every entry under the secret of its seqno, rebuilds the tree,
-/// compares it with every signature's root, checks each change of secrets, and applies the writes. Of the signatures
-/// by one node in a row the last is verified, by node and service: it covers all before it by the tree. What follows
-/// the last signature is cut off, durably, if it is beyond the mark; so is one batch that fails its check at the very
-/// end, which a crash can leave behind.
+/// compares it with every signature's root, checks each change of secrets, and applies the writes. `secrets` are what
+/// the node knows: the ledger may have newer ones for it, and if it is not alone it may know some that came to nothing.
+/// Of the signatures by one node in a row the last is verified, by node and service: it covers all before it by the
+/// tree. What follows the last signature is cut off, durably, if it is beyond the mark; so is one batch that fails its
+/// check at the very end, which a crash can leave behind.
 /// @return Error::corrupt naming the transaction when anything before that fails or the service has not signed,
 ///         Error::not_found when the mark is not in this ledger; nothing is changed then
-Result<Replayed> replay(ledger::ChunkFiles& chunks, const ledger::LedgerSecrets& secrets, const Trust& trust);
+Result<Replayed> replay(ledger::ChunkFiles& chunks, ledger::LedgerSecrets& secrets, const Trust& trust);
 
 /// How far the log of consensus reaches, from what was stored of it and what the ledger holds.
 /// @return Error::corrupt when the ledger is newer than the stored state: one of them is an older copy

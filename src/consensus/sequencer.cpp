@@ -44,7 +44,7 @@ ReplicaOptions replica_options(const SequencerOptions& options, std::function<vo
 }
 
 Sequencer::Sequencer(
-    kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecrets& secrets,
+    kv::Store& store, base::FileSystem& files, base::Path ledger_directory, ledger::LedgerSecrets& secrets,
     Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start)
     : store_(store),
       secrets_(secrets),
@@ -178,8 +178,10 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
   if (options_.published)
     options_.published(state);
   progressed_ = true;
-  if (stopped_in_ && batch->signature_txid.view > *stopped_in_)
+  if (stopped_in_ && batch->signature_txid.view > *stopped_in_ && secret_begins_)
     stopped_in_.reset();
+  if (secret_learned_ && options_.secret_changed)
+    options_.secret_changed();
   // Files get another name, which nobody waits for.
   replica_.name_committed(seqno);
   // After the answers, so that nobody waits for it: a start that finds less than the mark refuses.
@@ -189,6 +191,8 @@ void Sequencer::finish(const std::shared_ptr<const Batch>& batch)
 /// The state with a batch that is committed, whoever has made it; the tree reaches to its end afterwards.
 kv::Snapshot Sequencer::state_of(const Batch& batch)
 {
+  secret_learned_ = false;
+  secret_begins_ = batch.is_own() && changes_at_ == batch.descriptor.first;
   if (primary_)
     return batch.state;
   if (batch.is_own())
@@ -196,10 +200,13 @@ kv::Snapshot Sequencer::state_of(const Batch& batch)
     batcher_.append(batch);
     return batch.state;
   }
-  auto state = apply_received(batch, secrets_, store_.committed(), batcher_.followed_tree());
+  ledger::SecretFollower opener(secrets_, options_.receiver, true);
+  auto state = apply_received(batch, opener, store_.committed(), batcher_.followed_tree());
   // The others have agreed on it: a node that cannot follow must not go on as if nothing had happened.
   if (!state)
     throw std::runtime_error(state.error().describe());
+  secret_learned_ = opener.changed();
+  secret_begins_ = opener.saw_change();
   return std::move(*state);
 }
 
@@ -536,9 +543,17 @@ Result<void> Sequencer::record_place()
 {
   const auto transaction = store_.begin_fresh(kv::RunBy::node);
   transaction->put(LogRecord::table, ledger::single_key, place().to_json());
-  if (stopped_in_ && options_.first_after_full_stop)
-    if (auto added = options_.first_after_full_stop(*transaction, tracker_.committed().seqno + 1); !added)
+  const auto first = tracker_.committed().seqno + 1;
+  // A secret that begins where nothing is committed was of a batch that has been lost: nobody else would know it.
+  if (first > 1)
+    secrets_.take_back(first);
+  changes_at_.reset();
+  if (stopped_in_ && first > 1 && options_.first_after_full_stop)
+  {
+    if (auto added = options_.first_after_full_stop(*transaction, first); !added)
       return fail("cannot begin the first view after a full stop", added.error());
+    changes_at_ = first;
+  }
   const auto placed = batcher_.submit_first(*transaction);
   CHECK(placed, "nobody else can have written in a view that is being opened");
   return {};

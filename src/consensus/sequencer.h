@@ -19,6 +19,7 @@
 #include "ledger/chunks.h"
 #include "ledger/merkle.h"
 #include "ledger/secrets.h"
+#include "ledger/wrapped_secret.h"
 
 #include <atomic>
 #include <chrono>
@@ -48,10 +49,14 @@ struct SequencerOptions : BatcherOptions
   std::function<std::vector<EngineId>(const kv::Snapshot&)> wanted = {};
   /// Told of each state that is published, on the consensus thread: quick.
   std::function<void(const kv::Snapshot&)> published = {};
-  /// Of the first primary after a full stop (see `Sequencer::take_part`), once its view is open and before it takes
-  /// anything else: adds to its first transaction, whose seqno is given. On the consensus thread. An error ends this
-  /// node's part as one of the disk does.
+  /// Of the first primary after a full stop (see `Sequencer::take_part`), once its view is open and before anything is
+  /// encrypted in it: changes the ledger's secret with its first transaction, whose seqno is given. On the consensus
+  /// thread. An error ends this node's part as one of the disk does.
   std::function<Result<void>(Transaction&, Seqno)> first_after_full_stop = {};
+  /// Takes the secret that another primary has changed to out of the ledger; null: none can be. Outlives the sequencer.
+  const ledger::SecretReceiver* receiver = nullptr;
+  /// Told, on the consensus thread, when that has happened: a good time to seal it.
+  std::function<void()> secret_changed = {};
   std::chrono::milliseconds tick{100};
   unsigned election_ticks = 10;
   std::uint64_t seed = 0;                                      ///< of the election time-outs; 0: the operating system's
@@ -91,7 +96,7 @@ class Sequencer : public Ordering, private Outbox
 {
 public:
   Sequencer(
-      kv::Store& store, base::FileSystem& files, base::Path ledger_directory, const ledger::LedgerSecrets& secrets,
+      kv::Store& store, base::FileSystem& files, base::Path ledger_directory, ledger::LedgerSecrets& secrets,
       Signer signer, base::Clock& clock, DurableStateFile& durable, SequencerOptions options, SequencerStart start);
   ~Sequencer() override;
 
@@ -108,8 +113,8 @@ public:
   LogRecord place() const;
 
   /// Takes part as one of several, as follower until it is elected; at once if the others are gone.
-  /// @param full_stop  no node was running when this one started: until a view that is opened from now on has committed
-  ///                   something, a primary is the first one after that
+  /// @param full_stop  no node was running when this one started, and none had seen a higher term than this one's now:
+  ///                   whoever is primary changes the ledger's secret first, until that is committed
   Result<void> take_part(bool full_stop = false);
   /// A message of another node, with the batches that came beside it. Any thread may call.
   void deliver(std::string message, std::vector<std::shared_ptr<const Batch>> batches);
@@ -192,7 +197,7 @@ private:
   void wait_for_work();
 
   kv::Store& store_;
-  const ledger::LedgerSecrets& secrets_;
+  ledger::LedgerSecrets& secrets_; ///< changed on the consensus thread
   base::Clock& clock_;
   const SequencerOptions options_;
   const Signer signer_;
@@ -208,11 +213,14 @@ private:
   bool signature_due_ = false;
   bool change_queued_ = false; ///< of who takes part, submitted and not yet proposed
   bool progressed_ = false;
-  bool hangs_ = false;             ///< the disk, as was last said in the log
-  View gave_way_ = 0;              ///< the last view in which it wanted another one to lead, because of that
-  std::optional<View> stopped_in_; ///< after a full stop, until something is committed of a view above it
-  bool mark_due_ = false;          ///< with the next batch: the first of a view, or one was missed
-  Mark committed_mark_;            ///< of the last batch
+  bool hangs_ = false;              ///< the disk, as was last said in the log
+  View gave_way_ = 0;               ///< the last view in which it wanted another one to lead, because of that
+  std::optional<View> stopped_in_;  ///< after a full stop, until a change of the secret is committed in a later view
+  std::optional<Seqno> changes_at_; ///< with what this node, as primary, changes the secret
+  bool secret_learned_ = false;     ///< from the batch that is looked at
+  bool secret_begins_ = false;      ///< with that batch
+  bool mark_due_ = false;           ///< with the next batch: the first of a view, or one was missed
+  Mark committed_mark_;             ///< of the last batch
   Index committed_index_ = 0;
   std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;

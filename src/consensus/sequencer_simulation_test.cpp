@@ -1,10 +1,11 @@
-#include "consensus/test_network.h"
+#include "consensus/test_secrets.h"
 
 #include <cstdlib>
 #include <random>
 
 /// Random histories of several nodes: messages that are lost, doubled and late, nodes that are cut off, crash and come
-/// back, disks that fail. CONCORDAT_SEEDS says how many, CONCORDAT_SEED which one alone.
+/// back, one by one and after all were down, disks that fail. CONCORDAT_SEEDS says how many, CONCORDAT_SEED which one
+/// alone.
 namespace concordat::consensus
 {
 namespace
@@ -22,9 +23,11 @@ struct Tally
   std::uint64_t views = 0;
   std::uint64_t crashes = 0;
   std::uint64_t faults = 0;
+  std::uint64_t stops = 0;   ///< of all at once
+  std::uint64_t secrets = 0; ///< that were committed
 };
 
-class SequencerSimulation : public NetworkTest
+class SequencerSimulation : public SecretNetworkTest
 {
 protected:
   void run(std::uint64_t seed, Tally& tally)
@@ -59,6 +62,7 @@ protected:
       if (now == seen_[id])
         continue;
       seen_[id] = now;
+      newest_view_ = std::max(newest_view_, now.view);
       const auto entry = one->sequencer->read(now.seqno);
       ASSERT_TRUE(entry) << entry.error().describe();
       const auto [known, fresh] = agreed_.emplace(now.seqno, *entry);
@@ -79,7 +83,11 @@ protected:
       go_down(id);
     }
     else if (roll <= 2 && !one.sequencer)
-      (void)try_to_start(id); // a fault that is still to strike may strike now
+      (void)try_again(id); // a fault that is still to strike may strike now
+    else if (roll == 3 && below(20) == 0 && newest_view_ != 0)
+      stop_all(tally);
+    else if (roll == 3 && below(10) == 0)
+      (void)(unsealed_.erase(id) != 0 || unsealed_.insert(id).second);
     else if (roll == 3 && below(3) == 0)
       cut_off_.insert(id);
     else if (roll == 4 || roll == 5)
@@ -104,6 +112,23 @@ protected:
     if (one.sequencer && is_broken(id))
       go_down(id);
     look();
+  }
+
+  void stop_all(Tally& tally)
+  {
+    ++tally.stops;
+    for (const auto id : voters_)
+      if (member(id).sequencer)
+        go_down(id);
+    raise_terms();
+    stops_.push_back(member(1).durable.saved.term);
+  }
+
+  /// It was a full stop for all that start before anything is committed of a view since.
+  Result<void> try_again(EngineId id)
+  {
+    full_stop_ = !stops_.empty() && newest_view_ <= stops_.back();
+    return try_to_start(id);
   }
 
   void go_down(EngineId id)
@@ -160,16 +185,6 @@ protected:
       hand_over(Sent(*at));
   }
 
-  void hand_over(Sent one)
-  {
-    if (cut_off_.contains(one.from) || cut_off_.contains(one.to) || !member(one.to).sequencer)
-      return;
-    std::vector<std::shared_ptr<const Batch>> batches;
-    for (auto& [descriptor, bytes] : one.batches)
-      batches.push_back(Batch::received(descriptor, std::move(bytes)).value());
-    sequencer(one.to).deliver(std::move(one.message), std::move(batches));
-  }
-
   void settle()
   {
     cut_off_.clear();
@@ -182,7 +197,7 @@ protected:
         if (!one->sequencer || is_broken(id))
         {
           seen_.erase(id);
-          if (const auto started = try_to_start(id); !started)
+          if (const auto started = try_again(id); !started)
             refused = "node " + std::to_string(id) + ": " + started.error().describe();
         }
       pass(30);
@@ -227,6 +242,31 @@ protected:
       ++(acknowledged ? tally.acknowledged : tally.lost);
     }
     tally.views += primaries_.size();
+    check_secrets(tally);
+  }
+
+  /// All know the same, each entry lies under what is in force, and nothing that is written after a full stop lies
+  /// under a secret of before.
+  void check_secrets(Tally& tally)
+  {
+    const auto periods = known(1);
+    for (const auto& [id, one] : members_)
+      EXPECT_EQ(known(id), periods) << id;
+    tally.secrets += periods.size() - 1;
+    std::map<Seqno, View> begun;
+    for (Seqno seqno = 1; seqno <= sequencer(1).committed().seqno; ++seqno)
+    {
+      const auto bytes = sequencer(1).read(seqno).value();
+      const auto entry = ledger::parse_entry(bytes).value();
+      const auto& period = member(1).secrets->period(seqno);
+      EXPECT_TRUE(entry.open(*period.secret)) << seqno;
+      begun.emplace(period.first, entry.txid.view);
+      for (const auto stop : stops_)
+        if (entry.txid.view > stop)
+        {
+          EXPECT_GT(begun[period.first], stop) << "entry " << seqno << " lies under a secret of before the stop";
+        }
+    }
   }
 
   std::uint64_t below(std::uint64_t end)
@@ -240,6 +280,8 @@ protected:
   std::map<View, EngineId> primaries_;
   std::map<EngineId, TxId> seen_;
   std::map<Seqno, std::string> agreed_;
+  std::vector<View> stops_; ///< the highest term that anybody had seen
+  View newest_view_ = 0;    ///< of what is known to be committed
 };
 
 std::uint64_t number_of(const char* name, std::uint64_t otherwise)
@@ -270,16 +312,20 @@ TEST(SequencerSimulations, NothingAcknowledgedIsLostAndNobodyDisagrees)
       break;
   }
   std::printf(
-      "%llu histories: %llu writes acknowledged, %llu told that they failed, %llu views, %llu crashes, %llu faults\n",
+      "%llu histories: %llu writes acknowledged, %llu told that they failed, %llu views, %llu crashes, %llu faults, "
+      "%llu full stops, %llu changes of the secret\n",
       static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(tally.acknowledged),
       static_cast<unsigned long long>(tally.lost), static_cast<unsigned long long>(tally.views),
-      static_cast<unsigned long long>(tally.crashes), static_cast<unsigned long long>(tally.faults));
+      static_cast<unsigned long long>(tally.crashes), static_cast<unsigned long long>(tally.faults),
+      static_cast<unsigned long long>(tally.stops), static_cast<unsigned long long>(tally.secrets));
   if (seeds >= 30)
   {
     EXPECT_GT(tally.acknowledged, 2 * seeds) << "the histories do what they are for";
     EXPECT_GT(tally.views, seeds);
     EXPECT_GT(tally.crashes, 5 * seeds);
     EXPECT_GT(tally.lost, 0U);
+    EXPECT_GT(tally.stops, seeds / 2);
+    EXPECT_GT(tally.secrets, seeds / 3);
   }
 }
 }

@@ -25,7 +25,10 @@ protected:
   class Member : public Peers
   {
   public:
-    Member(NetworkTest& network, EngineId id) : id_(id), network_(network), files(id) {}
+    Member(NetworkTest& network, EngineId id) : id_(id), network_(network), files(id)
+    {
+      sealed_secrets.emplace_back(1, network.secrets_.at(1).raw());
+    }
 
     void send(EngineId to, std::string message, std::vector<std::shared_ptr<const Batch>> batches) override
     {
@@ -45,8 +48,18 @@ protected:
     NetworkTest& network_;
 
   public:
+    /// What a start finds again.
+    void seal_secrets()
+    {
+      sealed_secrets.clear();
+      for (const auto& [first, secret] : secrets->periods())
+        sealed_secrets.emplace_back(first, secret->raw());
+    }
+
     base::SimulatedFileSystem files;
     SlowDisk disk;
+    std::vector<std::pair<Seqno, std::string>> sealed_secrets;
+    std::shared_ptr<ledger::LedgerSecrets> secrets;
     KeptState durable;
     Invariants invariants;
     std::unique_ptr<kv::Store> store;
@@ -83,14 +96,16 @@ protected:
   {
     auto& one = member(id);
     one.sequencer.reset();
+    one.secrets = ledger::LedgerSecrets::from_raw(one.sealed_secrets);
     one.store = std::make_unique<kv::Store>();
     const auto durable = one.durable.saved;
     auto chunks = ledger::ChunkFiles::open(
-        one.files, "ledger", secrets_, {.acknowledged = durable.mark.txid.seqno, .alone = false});
+        one.files, "ledger", *one.secrets, {.acknowledged = durable.mark.txid.seqno, .alone = false});
     if (!chunks)
       return std::unexpected(chunks.error());
-    auto replayed =
-        replay(**chunks, secrets_, Trust{.service_key = key_.public_key(), .mark = durable.mark, .alone = false});
+    auto replayed = replay(
+        **chunks, *one.secrets,
+        Trust{.service_key = key_.public_key(), .mark = durable.mark, .alone = false, .receiver = receiver(id)});
     if (!replayed)
       return std::unexpected(replayed.error());
     auto log = restore_log(durable, *replayed);
@@ -108,8 +123,9 @@ protected:
     options.seed = id;
     options.invariants = &one.invariants;
     options.disk = with_disks_ ? &one.disk : nullptr;
+    prepare(id, options);
     one.sequencer = std::make_unique<Sequencer>(
-        *one.store, one.files, "ledger", secrets_, Signer{key_.public_key().id(), key_, certificate_, key_, "", ""},
+        *one.store, one.files, "ledger", *one.secrets, Signer{key_.public_key().id(), key_, certificate_, key_, "", ""},
         clock_, one.durable, options,
         SequencerStart{
             std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
@@ -119,6 +135,13 @@ protected:
       one.sequencer.reset();
     return started;
   }
+
+  /// For tests that change the ledger's secret.
+  virtual const ledger::SecretReceiver* receiver(EngineId)
+  {
+    return nullptr;
+  }
+  virtual void prepare(EngineId, SequencerOptions&) {}
 
   Member& member(EngineId id)
   {
@@ -159,18 +182,23 @@ protected:
       for (auto& one : sent)
       {
         any = true;
-        if (cut_off_.contains(one.from) || cut_off_.contains(one.to) || !member(one.to).sequencer)
-          continue;
-        std::vector<std::shared_ptr<const Batch>> batches;
-        for (auto& [descriptor, bytes] : one.batches)
-        {
-          auto batch = Batch::received(descriptor, std::move(bytes));
-          ASSERT_TRUE(batch) << batch.error().describe();
-          batches.push_back(std::move(*batch));
-        }
-        sequencer(one.to).deliver(std::move(one.message), std::move(batches));
+        hand_over(std::move(one));
       }
     }
+  }
+
+  void hand_over(Sent one)
+  {
+    if (cut_off_.contains(one.from) || cut_off_.contains(one.to) || !member(one.to).sequencer)
+      return;
+    std::vector<std::shared_ptr<const Batch>> batches;
+    for (auto& [descriptor, bytes] : one.batches)
+    {
+      auto batch = Batch::received(descriptor, std::move(bytes));
+      ASSERT_TRUE(batch) << batch.error().describe();
+      batches.push_back(std::move(*batch));
+    }
+    sequencer(one.to).deliver(std::move(one.message), std::move(batches));
   }
 
   void pass(int ticks)
@@ -213,7 +241,7 @@ protected:
 
   StoppedClock clock_;
   SequencerOptions options_;
-  ledger::LedgerSecrets secrets_;
+  ledger::LedgerSecrets secrets_; ///< that all begin with
   crypto::KeyPair key_;
   std::string certificate_;
   std::vector<EngineId> voters_;

@@ -9,11 +9,11 @@ namespace concordat::ledger
 {
 namespace
 {
-constexpr std::size_t secret_size = 32;
-
 std::string checked(std::string raw)
 {
-  CHECK(raw.size() == secret_size, "a ledger secret is 32 bytes; whoever reads one from outside checks that first");
+  CHECK(
+      raw.size() == LedgerSecret::size,
+      "a ledger secret is 32 bytes; whoever reads one from outside checks that first");
   return raw;
 }
 
@@ -27,7 +27,7 @@ crypto::HmacSha256 commit_nonce_of(const std::string& raw)
 
 LedgerSecret LedgerSecret::generate()
 {
-  return LedgerSecret(crypto::random_bytes(secret_size));
+  return LedgerSecret(crypto::random_bytes(size));
 }
 
 LedgerSecret::LedgerSecret(std::string raw)

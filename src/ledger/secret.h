@@ -13,6 +13,8 @@ namespace concordat::ledger
 class LedgerSecret
 {
 public:
+  static constexpr std::size_t size = 32; ///< bytes of it
+
   static LedgerSecret generate();
   /// @param raw 32 bytes; CHECKed
   explicit LedgerSecret(std::string raw);

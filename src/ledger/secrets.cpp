@@ -1,6 +1,7 @@
 #include "ledger/secrets.h"
 
 #include "base/check.h"
+#include "crypto/hash.h"
 
 #include <iterator>
 
@@ -11,7 +12,25 @@ LedgerSecrets::LedgerSecrets(LedgerSecret first)
   add(1, std::move(first));
 }
 
-const LedgerSecrets::Period& LedgerSecrets::find(Seqno seqno) const
+std::shared_ptr<LedgerSecrets> LedgerSecrets::from_raw(std::vector<std::pair<Seqno, std::string>> raw)
+{
+  std::shared_ptr<LedgerSecrets> secrets;
+  Seqno last = 0;
+  bool good = true;
+  for (auto& [first, bytes] : raw)
+  {
+    good = good && bytes.size() == LedgerSecret::size && (last == 0 ? first == 1 : first > last);
+    if (good && secrets)
+      secrets->add(first, LedgerSecret(bytes));
+    else if (good)
+      secrets = std::make_shared<LedgerSecrets>(LedgerSecret(bytes));
+    last = first;
+    crypto::wipe(bytes);
+  }
+  return good ? secrets : nullptr;
+}
+
+const LedgerSecrets::Period& LedgerSecrets::period(Seqno seqno) const
 {
   CHECK(seqno >= 1, "seqnos are counted up from 1");
   const auto* const newest = newest_.load(std::memory_order_acquire);
@@ -19,16 +38,6 @@ const LedgerSecrets::Period& LedgerSecrets::find(Seqno seqno) const
     return *newest;
   const base::LockGuard lock(mutex_);
   return *std::prev(in_force_.upper_bound(seqno))->second;
-}
-
-const LedgerSecret& LedgerSecrets::at(Seqno seqno) const
-{
-  return *find(seqno).secret;
-}
-
-Seqno LedgerSecrets::since(Seqno seqno) const
-{
-  return find(seqno).first;
 }
 
 void LedgerSecrets::add(Seqno first, LedgerSecret secret)
@@ -40,6 +49,14 @@ void LedgerSecrets::add(Seqno first, LedgerSecret secret)
   in_force_.erase(in_force_.lower_bound(first), in_force_.end());
   in_force_.emplace(first, &period);
   newest_.store(&period, std::memory_order_release);
+}
+
+void LedgerSecrets::take_back(Seqno first)
+{
+  CHECK(first > 1, "the first secret is never lost");
+  const base::LockGuard lock(mutex_);
+  in_force_.erase(in_force_.lower_bound(first), in_force_.end());
+  newest_.store(in_force_.rbegin()->second, std::memory_order_release);
 }
 
 std::vector<LedgerSecrets::Period> LedgerSecrets::periods() const

@@ -7,6 +7,9 @@
 #include <atomic>
 #include <deque>
 #include <map>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace concordat::ledger
@@ -22,26 +25,40 @@ public:
   LedgerSecrets(const LedgerSecrets&) = delete;
   LedgerSecrets& operator=(const LedgerSecrets&) = delete;
 
-  /// The secret that the entry at `seqno` lies under. @pre seqno ≥ 1
-  const LedgerSecret& at(Seqno seqno) const;
-  /// The first seqno that lies under the same secret as `seqno`. @pre seqno ≥ 1
-  Seqno since(Seqno seqno) const;
-
-  /// From `first` on this secret is in force, instead of whatever was said before for those seqnos.
-  /// @pre first ≥ 1, and nothing at or above it is being written
-  void add(Seqno first, LedgerSecret secret);
-
-  /// All of them with their first seqnos, ascending: what is sealed.
+  /// A secret, and the first seqno that lies under it.
   struct Period
   {
     Seqno first = 1;
     const LedgerSecret* secret = nullptr;
   };
+
+  /// What somebody has written down: first seqnos from 1 on, ascending, and 32 bytes with each. They are wiped.
+  /// @return null for anything else
+  static std::shared_ptr<LedgerSecrets> from_raw(std::vector<std::pair<Seqno, std::string>> raw);
+
+  /// What the entry at `seqno` lies under. @pre seqno ≥ 1
+  const Period& period(Seqno seqno) const;
+  const LedgerSecret& at(Seqno seqno) const
+  {
+    return *period(seqno).secret;
+  }
+  /// The first seqno that lies under the same secret as `seqno`. @pre seqno ≥ 1
+  Seqno since(Seqno seqno) const
+  {
+    return period(seqno).first;
+  }
+
+  /// From `first` on this secret is in force, instead of whatever was said before for those seqnos.
+  /// @pre first ≥ 1, and nothing at or above it is being written that anybody will read
+  void add(Seqno first, LedgerSecret secret);
+  /// Forgets the secrets that begin at `first` or later: the one before stays in force. For a change that was lost.
+  /// @pre first > 1, and the same
+  void take_back(Seqno first);
+
+  /// All of them, ascending: what is sealed.
   std::vector<Period> periods() const;
 
 private:
-  const Period& find(Seqno seqno) const;
-
   /// The newest one, so that writers need no lock.
   std::atomic<const Period*> newest_{nullptr};
   mutable base::Mutex mutex_;

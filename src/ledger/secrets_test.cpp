@@ -44,6 +44,46 @@ TEST(LedgerSecrets, ANewOneReplacesWhatWasSaidForItsSeqnosAndLater)
   EXPECT_EQ(periods[1].secret->raw().front(), 'd');
 }
 
+TEST(LedgerSecrets, AChangeThatWasLostIsTakenBack)
+{
+  LedgerSecrets secrets(secret_of('a'));
+  secrets.add(10, secret_of('b'));
+  secrets.add(20, secret_of('c'));
+  const auto& held = secrets.at(25);
+  secrets.take_back(11);
+  EXPECT_EQ(secrets.at(25).raw().front(), 'b');
+  EXPECT_EQ(held.raw().front(), 'c') << "a reference stays good";
+  secrets.take_back(11);
+  EXPECT_EQ(secrets.since(25), 10U);
+  secrets.take_back(2);
+  EXPECT_EQ(secrets.at(25).raw().front(), 'a');
+  secrets.add(12, secret_of('d'));
+  EXPECT_EQ(secrets.at(11).raw().front(), 'a');
+  EXPECT_EQ(secrets.at(12).raw().front(), 'd');
+  EXPECT_EQ(secrets.periods().size(), 2U);
+}
+
+TEST(LedgerSecrets, WhatSomebodyHasWrittenDownIsReadOnlyIfItIsInOrder)
+{
+  const auto raw = [](std::vector<Seqno> firsts, std::size_t size = 32)
+  {
+    std::vector<std::pair<Seqno, std::string>> out;
+    for (const auto first : firsts)
+      out.emplace_back(first, std::string(size, static_cast<char>('a' + out.size())));
+    return LedgerSecrets::from_raw(std::move(out));
+  };
+  const auto good = raw({1, 7, 8});
+  ASSERT_NE(good, nullptr);
+  EXPECT_EQ(good->at(6).raw().front(), 'a');
+  EXPECT_EQ(good->at(7).raw().front(), 'b');
+  EXPECT_EQ(good->at(9).raw().front(), 'c');
+  for (const auto& firsts : std::vector<std::vector<Seqno>>{{}, {0}, {2}, {1, 1}, {1, 8, 7}, {1, 7, 7, 9}, {1, 0}})
+    EXPECT_EQ(raw(firsts), nullptr) << firsts.size();
+  EXPECT_EQ(raw({1}, 31), nullptr);
+  EXPECT_EQ(raw({1}, 33), nullptr);
+  EXPECT_EQ(raw({1}, 0), nullptr);
+}
+
 TEST(LedgerSecrets, ReadersSeeAWholeStateWhileOneIsAdded)
 {
   LedgerSecrets secrets(secret_of('a'));

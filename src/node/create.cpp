@@ -21,6 +21,8 @@ Result<void> Node::create_service()
   identity_.emplace(Identity::generate(configuration_.curve));
   if (auto saved = sealed_state_->save_identity(*identity_); !saved)
     return fail("cannot seal this node's identity", saved.error());
+  if (auto known = know_receiver(); !known)
+    return known;
   auto chunks = ledger::ChunkFiles::open(files_, configuration_.ledger_directory, *identity_->ledger_secrets);
   if (!chunks)
     return fail("cannot make the ledger directory", chunks.error());

@@ -2,6 +2,7 @@
 #include "crypto/cose.h"
 #include "ledger/secret_record.h"
 #include "ledger/signature.h"
+#include "ledger/wrapped_secret.h"
 #include "node/restore_test_support.h"
 #include "node/tables.h"
 
@@ -173,5 +174,45 @@ TEST_F(Forgery, AChangeOfSecretsIsRecordedByWhoKnewTheOneBefore)
 
   record(ledger::SecretRecord::of_change(*own.ledger_secrets, first, std::nullopt).to_json());
   live(home_);
+}
+
+TEST_F(Forgery, AChangeToASecretThatIsNotSealedMustBeWrappedForThisNode)
+{
+  auto own = known();
+  const auto first = all_.entries.size() + 1;
+  own.ledger_secrets->add(first, ledger::LedgerSecret::generate());
+  const auto before = copy(home_, "before");
+  const auto key = std::string(ledger::single_key);
+  const auto change = [&](const ledger::LedgerSecrets& secrets, const std::optional<std::string>& wraps)
+  {
+    put_back(before, home_, "ledger");
+    first_.clear();
+    first_[std::string(ledger::secret_history_table)][key] =
+        ledger::SecretRecord::of_change(secrets, first, std::nullopt).to_json();
+    if (wraps)
+      first_[std::string(ledger::wrapped_secrets_table)][key] = *wraps;
+    forge(own, signer(own));
+  };
+  const auto wrap = [&](const std::string& node, const std::string& pem)
+  {
+    return ledger::wrap_secret(own.ledger_secrets->at(first), first, {{node, crypto::PublicKey::from_pem(pem).value()}})
+        .value();
+  };
+
+  change(*own.ledger_secrets, std::nullopt);
+  EXPECT_NE(refusal(home_).find("not wrapped for this node"), std::string::npos);
+  change(*own.ledger_secrets, wrap("another", own.encryption_public_key_pem));
+  EXPECT_NE(refusal(home_).find("not wrapped for this node"), std::string::npos);
+
+  // Anybody can wrap: it must also seal the secret before.
+  ledger::LedgerSecrets others(ledger::LedgerSecret::generate());
+  others.add(own.ledger_secrets->since(first - 1), ledger::LedgerSecret::generate());
+  others.add(first, own.ledger_secrets->at(first));
+  change(others, wrap(own.node_id(), own.encryption_public_key_pem));
+  EXPECT_NE(refusal(home_).find("seals another one than the one before"), std::string::npos);
+
+  change(*own.ledger_secrets, wrap(own.node_id(), own.encryption_public_key_pem));
+  live(home_);
+  EXPECT_EQ(known().ledger_secrets->at(first).raw(), own.ledger_secrets->at(first).raw());
 }
 }

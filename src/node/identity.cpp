@@ -7,6 +7,8 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace concordat::node
 {
@@ -28,48 +30,35 @@ constexpr std::int64_t keys_version = 1;
 constexpr std::uint64_t consensus_version = 2;
 constexpr std::uint64_t several_version = 3; ///< of one of several nodes
 constexpr std::size_t size_without_mark = 32;
-constexpr std::size_t ledger_secret_size = 32;
 
 std::unexpected<Error> unusable(const base::Path& path)
 {
   return fail(ErrorCode::corrupt, "'" + path + "' was sealed by another release, or is damaged");
 }
 
-/// @return null unless they are seqnos from 1 on, ascending, each with 32 bytes in hex
+/// @return null unless they are what `LedgerSecrets::from_raw` takes, in hex
 std::shared_ptr<ledger::LedgerSecrets> read_secrets(const boost::json::object& content)
 {
-  std::shared_ptr<ledger::LedgerSecrets> secrets;
-  Seqno last = 0;
-  const auto add = [&](Seqno first, const std::string& hex)
+  std::vector<std::pair<Seqno, std::string>> raw;
+  const auto add = [&](Seqno first, std::string hex)
   {
-    auto raw = base::from_hex(hex);
-    if (!raw || raw->size() != ledger_secret_size || (last == 0 ? first != 1 : first <= last))
-      return false;
-    ledger::LedgerSecret secret(*raw);
-    crypto::wipe(*raw);
-    if (secrets)
-      secrets->add(first, std::move(secret));
-    else
-      secrets = std::make_shared<ledger::LedgerSecrets>(std::move(secret));
-    last = first;
-    return true;
+    auto bytes = base::from_hex(hex);
+    crypto::wipe(hex);
+    raw.emplace_back(first, bytes ? std::move(*bytes) : std::string());
   };
-
   const auto* const version = content.if_contains("version");
-  if (!version)
-    return add(1, string_member(content, "ledger_secret")) ? secrets : nullptr;
   const auto* const list = content.if_contains("ledger_secrets");
-  if ((*version != identity_version && *version != joined_version) || !list || !list->is_array())
-    return nullptr;
-  for (const auto& item : list->get_array())
-  {
-    const auto* const period = item.if_object();
-    const auto* const first = period ? period->if_contains("first_seqno") : nullptr;
-    if (!first || !first->is_int64() || first->get_int64() < 1 ||
-        !add(static_cast<Seqno>(first->get_int64()), string_member(*period, "secret")))
-      return nullptr;
-  }
-  return secrets;
+  if (!version)
+    add(1, string_member(content, "ledger_secret"));
+  else if ((*version == identity_version || *version == joined_version) && list && list->is_array())
+    for (const auto& item : list->get_array())
+    {
+      const auto* const period = item.if_object();
+      const auto* const first = period ? period->if_contains("first_seqno") : nullptr;
+      const bool is_number = first && first->is_int64() && first->get_int64() >= 0;
+      add(is_number ? static_cast<Seqno>(first->get_int64()) : 0, period ? string_member(*period, "secret") : "");
+    }
+  return ledger::LedgerSecrets::from_raw(std::move(raw));
 }
 
 /// What says that the node has joined goes with the version that says so.

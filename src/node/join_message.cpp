@@ -8,6 +8,8 @@
 #include <boost/json.hpp>
 
 #include <limits>
+#include <utility>
+#include <vector>
 
 namespace concordat::node
 {
@@ -22,7 +24,6 @@ constexpr std::size_t most_evidence_bytes = std::size_t{128} << 10; ///< of quot
 constexpr std::size_t most_key_bytes = std::size_t{16} << 10;
 constexpr std::size_t most_request_bytes = std::size_t{64} << 10;
 constexpr std::size_t most_node_data_bytes = std::size_t{64} << 10;
-constexpr std::size_t secret_size = 32;
 constexpr std::size_t most_secrets = 100'000;
 
 std::unexpected<Error> wrong(std::string_view field, std::string_view must)
@@ -113,33 +114,25 @@ Result<void> read_keys(const json::object& body, JoinRequest& out)
   return {};
 }
 
-/// Ascending from 1 on, 32 bytes each; null otherwise.
+/// @return null unless they are what `LedgerSecrets::from_raw` takes, in base64
 std::shared_ptr<ledger::LedgerSecrets> read_secrets(const json::object& network)
 {
   const auto* const list = network.if_contains("ledger_secrets");
   if (!list || !list->is_array() || list->get_array().size() > most_secrets)
     return nullptr;
-  std::shared_ptr<ledger::LedgerSecrets> secrets;
-  Seqno last = 0;
+  std::vector<std::pair<Seqno, std::string>> raw;
   for (const auto& item : list->get_array())
   {
     const auto* const pair = item.if_array();
     const auto* const object = pair && pair->size() == 2 ? pair->at(1).if_object() : nullptr;
-    if (!object || !pair->at(0).is_int64() || pair->at(0).get_int64() < 1)
-      return nullptr;
-    const auto first = static_cast<Seqno>(pair->at(0).get_int64());
-    auto raw = base::from_base64(string_member(*object, "raw_key"));
-    if (!raw || raw->size() != secret_size || (last == 0 ? first != 1 : first <= last))
-      return nullptr;
-    ledger::LedgerSecret secret(*raw);
-    crypto::wipe(*raw);
-    if (secrets)
-      secrets->add(first, std::move(secret));
-    else
-      secrets = std::make_shared<ledger::LedgerSecrets>(std::move(secret));
-    last = first;
+    const bool is_number = object && pair->at(0).is_int64() && pair->at(0).get_int64() >= 0;
+    auto text = object ? string_member(*object, "raw_key") : std::string();
+    auto bytes = base::from_base64(text);
+    crypto::wipe(text);
+    raw.emplace_back(
+        is_number ? static_cast<Seqno>(pair->at(0).get_int64()) : 0, bytes ? std::move(*bytes) : std::string());
   }
-  return secrets;
+  return ledger::LedgerSecrets::from_raw(std::move(raw));
 }
 
 Result<NetworkInfo>

@@ -175,6 +175,10 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
   options.max_batch_bytes = configuration_.transactions.max_batch_size;
   options.aside = aside_.get();
   options.disk = disk_.get();
+  options.receiver = &*receiver_;
+  options.secret_changed = [this] { keep_secret(); };
+  options.first_after_full_stop = [this](Transaction& transaction, Seqno first)
+  { return change_secret(transaction, first); };
   if (!driven_ || driven_->channel)
   {
     if (auto linked = start_link(node_certificate_pem); !linked)

@@ -10,6 +10,7 @@
 #include "consensus/sequencer.h"
 #include "http/server.h"
 #include "kv/store.h"
+#include "ledger/wrapped_secret.h"
 #include "node/configuration.h"
 #include "node/control_socket.h"
 #include "node/dispatcher.h"
@@ -120,7 +121,10 @@ private:
   void connect_requests(base::Executor& pool);
   Result<void>
   go_on(std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, consensus::DurableState durable);
+  Result<void> know_receiver();
   Result<void> renew_secret(Seqno first);
+  Result<void> change_secret(Transaction& transaction, Seqno first);
+  void keep_secret();
   Result<void> write_first_entry(const consensus::Mark& lost);
   Result<void> discard_leftovers();
   Result<void> bind();
@@ -149,6 +153,7 @@ private:
   std::optional<attestation::SealedFiles> sealed_;
   std::optional<SealedState> sealed_state_;
   std::optional<Identity> identity_;
+  std::optional<ledger::SecretReceiver> receiver_; ///< set with the identity
   attestation::Evidence evidence_;
   std::int64_t newest_signature_ = 0;       ///< by the clock of then; 0 if there was none at start
   std::unique_ptr<base::WorkerPool> aside_; ///< does what nobody waits for

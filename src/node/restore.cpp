@@ -2,9 +2,9 @@
 #include "base/log.h"
 #include "consensus/replay.h"
 #include "ledger/entry.h"
-#include "ledger/secret_record.h"
 #include "node/json.h"
 #include "node/node.h"
+#include "node/secret_change.h"
 #include "node/tables.h"
 
 #include <boost/json.hpp>
@@ -55,11 +55,13 @@ Result<void> Node::restore()
 {
   if (!identity_)
     return configuration_.join ? join() : begin_alone();
+  if (auto known = know_receiver(); !known)
+    return known;
   auto durable = sealed_state_->load();
   if (!durable)
     return fail("cannot unseal the state of consensus", durable.error());
   const consensus::Trust trust{
-      identity_->service_key.public_key(), durable->mark, options_.accept_loss, !durable->several};
+      identity_->service_key.public_key(), durable->mark, options_.accept_loss, !durable->several, &*receiver_};
   const Seqno acknowledged = trust.accept_loss ? 0 : trust.mark.txid.seqno;
   auto chunks = ledger::ChunkFiles::open(
       files_, configuration_.ledger_directory, *identity_->ledger_secrets,
@@ -81,6 +83,12 @@ Result<void> Node::restore()
         "were "
         "committed; whether these were is not known",
         replayed->cut_entries, replayed->state->seqno() + 1, replayed->cut_reason, trust.mark.txid.to_string());
+  if (replayed->secrets_changed)
+  {
+    spdlog::info("a ledger secret that this node did not know was wrapped for it in the ledger");
+    if (auto saved = sealed_state_->save_identity(*identity_); !saved)
+      return fail("cannot seal the ledger secret that was found in the ledger", saved.error());
+  }
   if (durable->several)
     return take_part(std::move(*chunks), std::move(*replayed), *durable);
   if (!replayed->signatures.empty())
@@ -97,6 +105,16 @@ Result<void> Node::restore()
   if (auto discarded = discard_leftovers(); !discarded)
     return discarded;
   return create_service();
+}
+
+/// Who takes ledger secrets out of the ledger, as the identity says.
+Result<void> Node::know_receiver()
+{
+  auto key = crypto::DecryptionKey::from_pem(identity_->encryption_private_key_pem);
+  if (!key)
+    return fail("the sealed identity holds no key that ledger secrets could be wrapped for", key.error());
+  receiver_.emplace(identity_->node_id(), std::move(*key));
+  return {};
 }
 
 Result<void>
@@ -148,8 +166,28 @@ Result<void> Node::renew_secret(Seqno first)
   identity_->ledger_secrets->add(first, ledger::LedgerSecret::generate());
   // Sealed before its first use: what it encrypts could otherwise be on the disk without anybody who can read it.
   if (auto saved = sealed_state_->save_identity(*identity_); !saved)
+  {
+    identity_->ledger_secrets->take_back(first);
     return fail("cannot seal the new ledger secret", saved.error());
+  }
   return {};
+}
+
+/// Of the first primary after a full stop, for the same reason: each of the disks may have been put back meanwhile.
+Result<void> Node::change_secret(Transaction& transaction, Seqno first)
+{
+  if (auto renewed = renew_secret(first); !renewed)
+    return renewed;
+  write_secret_change(transaction, *identity_->ledger_secrets, identity_->node_id(), first);
+  spdlog::info("the ledger's secret changes with transaction {}, as no node was running before", first);
+  return {};
+}
+
+/// Another primary has changed it. What it has wrapped for this node stays in the ledger, so that this can wait.
+void Node::keep_secret()
+{
+  if (auto saved = sealed_state_->save_identity(*identity_); !saved)
+    spdlog::warn("the new ledger secret is not sealed for now: {}", saved.error().describe());
 }
 
 /// The entry with which the new secret begins says so; nothing may come before it.
@@ -159,10 +197,7 @@ Result<void> Node::write_first_entry(const consensus::Mark& lost)
   const auto written = commit_now(
       [&](Transaction& transaction, TxId txid) -> Result<void>
       {
-        const auto before = transaction.version(ledger::secret_history_table, ledger::single_key);
-        transaction.put(
-            ledger::secret_history_table, ledger::single_key,
-            ledger::SecretRecord::of_change(*identity_->ledger_secrets, txid.seqno, before).to_json());
+        write_secret_change(transaction, *identity_->ledger_secrets, identity_->node_id(), txid.seqno);
         transaction.put(consensus::LogRecord::table, ledger::single_key, sequencer_->place().to_json());
         if (lost == consensus::Mark{})
           return {};

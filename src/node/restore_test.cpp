@@ -325,6 +325,17 @@ TEST_F(Restore, ASealedIdentityOlderThanTheLedgerIsRefusedWithTheReason)
   EXPECT_NE(why.find("the sealed directory was put back from an older copy"), std::string::npos) << why;
 }
 
+TEST_F(Restore, ASealedIdentityWithoutAKeyForSecretsIsRefused)
+{
+  live(home_);
+  auto without = identity(home_);
+  without.encryption_private_key_pem = "";
+  auto sealed = sealed_files();
+  ASSERT_TRUE(SealedState(files_, sealed, (home_ / "sealed").string()).save_identity(without));
+  const auto why = refusal(home_);
+  EXPECT_NE(why.find("no key that ledger secrets could be wrapped for"), std::string::npos) << why;
+}
+
 TEST_F(Restore, TwoProcessesNeverWriteOneLedgerDirectory)
 {
   live(home_);
