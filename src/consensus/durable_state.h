@@ -29,6 +29,8 @@ struct DurableState
   Mark mark;
   /// Others take part, or did: what this node has stored may not be committed. Set before any of them can be counted.
   bool several = false;
+  /// That this node takes part under, since it came back last; 0: as the ledger says.
+  EngineId engine_id = 0;
 
   bool operator==(const DurableState&) const = default;
   /// The term that was opened last; 0.0 if none was.

@@ -69,6 +69,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options, con
   c_options.max_waiting_entries = options.max_waiting;
   c_options.seed = options.seed;
   c_options.observes = options.observes;
+  c_options.votes_for = options.votes_for;
   const auto c_log = abi::to_c(log);
 
   auto impl = std::make_unique<Impl>();
@@ -136,6 +137,11 @@ void Engine::unreachable(EngineId peer)
 void Engine::take_part()
 {
   concordat_engine_take_part(impl_->between_rounds());
+}
+
+void Engine::vote_for(EngineId id)
+{
+  concordat_engine_vote_for(impl_->between_rounds(), id);
 }
 
 Result<void> Engine::step(std::string_view message)

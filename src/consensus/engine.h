@@ -52,9 +52,10 @@ struct EngineOptions
   std::uint64_t max_message_batches = 1U << 20; ///< bytes of the batches beside one append of several entries
   std::size_t max_waiting = 65'536;             ///< entries proposed and not yet committed
   std::uint64_t seed = 0; ///< of the election time-outs, for a simulation; 0 takes them from the operating system
-  /// A node that may have forgotten what it promised only listens: it sends nothing and starts no election, until
-  /// `take_part()`.
+  /// A node that may have forgotten what it promised starts no election, and votes for `votes_for` alone, until
+  /// `take_part()`. It stores and acknowledges: that its log is the same as a leader's is true again then.
   bool observes = false;
+  EngineId votes_for = 0; ///< 0: for nobody
 };
 
 struct Message
@@ -143,6 +144,8 @@ public:
   void unreachable(EngineId peer);
   /// Ends `EngineOptions::observes`.
   void take_part();
+  /// Whom it votes for while it observes.
+  void vote_for(EngineId id);
   /// Asks the other nodes whether this one still leads. Once a majority has said so, `Ready::reads` holds the token
   /// with an index; what is applied up to there is fresh enough for a read that began before this call.
   /// A token whose answer is outstanding when leadership is lost gets none.

@@ -13,6 +13,7 @@ Replica::Replica(
     ReplicaOptions options, const base::Clock& clock, DurableStateFile& file, const DurableState& durable,
     LedgerWriter& ledger, Outbox* outbox, RestoredLog log, Seqno last_seqno, Events events, Invariants* invariants)
     : options_(std::move(options)),
+      id_(options_.id),
       clock_(clock),
       promises_(file, durable),
       ledger_(ledger),
@@ -33,9 +34,101 @@ Replica::Replica(
 
 Result<void> Replica::start()
 {
+  return start_engine(0);
+}
+
+Result<void> Replica::start_again(EngineId id, View term, EngineId votes_for)
+{
+  const auto again = [&](DurableState& state)
+  {
+    state.engine_id = id;
+    // Whatever it voted for was in an earlier term, or under another id.
+    state.term = std::max(term, state.term);
+    state.vote = 0;
+  };
+  // Before it says a word under this id: after a crash it must not take itself for another.
+  if (auto saved = promises_.change(again); !saved)
+    return fail("cannot store under which number this node takes part", saved.error());
+  id_ = id;
+  level_from_.reset();
+  if (votes_for != 0)
+    level_from_ = term;
+  return start_engine(votes_for);
+}
+
+void Replica::vote_for(EngineId id)
+{
+  engine_->vote_for(id);
+}
+
+void Replica::be_level()
+{
+  level_from_.reset();
+  engine_->take_part();
+}
+
+bool Replica::may_rest() const
+{
+  return unstored_.empty() && !disk_.is_busy();
+}
+
+void Replica::rest()
+{
+  CHECK(may_rest(), "what is being stored is counted by the rounds of this engine");
+  disk_.drop();
+  held_.clear();
+  engine_.reset();
+  lose_reads();
+}
+
+bool Replica::is_confirmed_without(EngineId id) const
+{
+  if (!leads())
+    return false;
+  const auto progress = engine_->progress();
+  const auto answers = [&](EngineId one)
+  {
+    return one == id_ ||
+           std::ranges::any_of(progress, [&](const PeerProgress& peer) { return peer.id == one && peer.active; });
+  };
+  const auto is_majority = [&](const std::vector<EngineId>& voters)
+  { return 2 * std::ranges::count_if(voters, answers) > std::ssize(voters); };
+  return !answers(id) && is_majority(configuration_.voters) &&
+         (!configuration_.joint() || is_majority(configuration_.voters_outgoing));
+}
+
+LogPosition Replica::last() const
+{
+  const auto index = log_.last_index();
+  return {log_.term(index).value_or(0), index};
+}
+
+std::vector<EngineId> Replica::known_voters() const
+{
+  auto voters = configuration_.voters;
+  voters.insert(voters.end(), configuration_.voters_outgoing.begin(), configuration_.voters_outgoing.end());
+  for (auto index = applied_ + 1; index <= log_.last_index(); ++index)
+    if (const auto entry = log_.entry(index); entry.change)
+      for (const auto& member : entry.change->members)
+        if (member.role == Role::voter)
+          voters.push_back(member.id);
+  return voters;
+}
+
+/// With an entry of the leader's own term it has all that the leader had when it was elected.
+void Replica::look_whether_level()
+{
+  if (level_from_ && last().term >= *level_from_)
+    be_level();
+}
+
+Result<void> Replica::start_engine(EngineId votes_for)
+{
   CHECK(!engine_, "an engine is ended before another one begins");
   EngineOptions options;
-  options.id = options_.id;
+  options.id = id_;
+  options.observes = level_from_.has_value();
+  options.votes_for = votes_for;
   options.configuration = configuration_;
   options.election_ticks = options_.election_ticks;
   options.heartbeat_ticks = options_.heartbeat_ticks;
@@ -105,6 +198,8 @@ Result<void> Replica::receive(std::string_view message, std::span<const std::sha
 
 Result<void> Replica::tick()
 {
+  if (!engine_)
+    return {};
   const auto now = clock_.steady();
   // After a long pause (a suspended machine) an election time-out's worth is as good as all of them.
   for (unsigned ticks = 0; now >= next_tick_ && ticks <= options_.election_ticks; ++ticks)
@@ -165,7 +260,7 @@ std::vector<std::shared_ptr<const Batch>> Replica::abandon()
   lose_reads();
   // The log goes on from what is committed, as the ledger does after it is opened anew. A node that is not alone may
   // have told others that it stores more: it needs what is in the ledger, and gets it by starting again.
-  if (configuration_.is_alone(options_.id))
+  if (configuration_.is_alone(id_))
   {
     log_.reset(applied_, *log_.term(applied_));
     if (invariants_)
@@ -241,7 +336,8 @@ std::vector<OpenedTerm> Replica::opened_last() const
 
 View Replica::term() const
 {
-  return engine_ ? engine_->term() : durable().term;
+  // A sealed state that was put back may be older than the ledger.
+  return engine_ ? engine_->term() : std::max(durable().term, last().term);
 }
 
 /// Of the last batch up to an index, as far as the log is in memory.
@@ -257,7 +353,7 @@ Agreement Replica::agreement() const
 {
   Agreement out;
   out.view = term();
-  out.self = options_.id;
+  out.self = id_;
   out.configuration = configuration_;
   if (!engine_)
     return out;
@@ -303,6 +399,7 @@ Result<void> Replica::drain()
     if (!*more)
       break;
   }
+  look_whether_level();
   if (!engine_->leads())
     lose_reads();
   if (applied_ > log_.base() + 2 * options_.kept_entries)
@@ -396,7 +493,7 @@ Result<void> Replica::take_stored()
 
 bool Replica::stores_elsewhere() const
 {
-  return options_.disk && (!configuration_.is_alone(options_.id) || is_storing());
+  return options_.disk && (!configuration_.is_alone(id_) || is_storing());
 }
 
 void Replica::watch_disk()

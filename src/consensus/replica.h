@@ -9,6 +9,7 @@
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
 #include "consensus/ordering.h"
+#include "consensus/presence.h"
 #include "consensus/promises.h"
 #include "consensus/raft_log.h"
 #include "consensus/replay.h"
@@ -20,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string_view>
@@ -85,6 +87,33 @@ public:
 
   /// Takes part from now on, as follower. @pre the ledger ends with what is committed
   Result<void> start();
+  /// The same for a node that comes back, and may have forgotten what it promised.
+  /// @param id         that it takes part under
+  /// @param term       that it begins with: it has voted in none from there on
+  /// @param votes_for  the only one that it votes for until it is level with a leader of a later term; 0: it may do
+  ///                   anything
+  Result<void> start_again(EngineId id, View term, EngineId votes_for);
+  /// Whether it leads, and those that answer it are enough without node `id`, which does not.
+  bool is_confirmed_without(EngineId id) const;
+  /// Whom it votes for until it is level.
+  void vote_for(EngineId id);
+  /// Takes part without restriction: it has made sure that all that was committed is in its log.
+  void be_level();
+  /// Ends the engine: the log stays, to be started again. @pre may_rest(): nothing is being stored
+  void rest();
+  bool may_rest() const;
+  /// Whether it takes part without restriction.
+  bool is_level() const
+  {
+    return engine_ && !level_from_;
+  }
+  EngineId id() const
+  {
+    return id_;
+  }
+  LogPosition last() const;
+  /// The voters of all configurations from the committed one to the end of the log.
+  std::vector<EngineId> known_voters() const;
   /// Wants to lead now, without waiting for the time-out. Alone, it leads when this returns.
   Result<void> campaign();
   /// Puts a batch that follows the last one into the log; several may be in flight.
@@ -211,7 +240,11 @@ private:
   void send(std::vector<Message>& messages);
   void watch_disk();
 
+  Result<void> start_engine(EngineId votes_for);
+  void look_whether_level();
+
   const ReplicaOptions options_;
+  EngineId id_;
   const base::Clock& clock_;
   Promises promises_;
   std::atomic<Index> marked_ = 0; ///< index of the mark; 0 if it is not known
@@ -226,6 +259,7 @@ private:
   Index applied_; ///< committed, and told to Events
   Seqno applied_seqno_;
   std::unique_ptr<Engine> engine_;
+  std::optional<View> level_from_; ///< it is level once its log reaches into this term or a later one
   std::chrono::steady_clock::time_point next_tick_;
   std::vector<std::shared_ptr<const Batch>> held_;          ///< proposed or received, and not in the log yet
   std::map<Index, std::shared_ptr<const Batch>> in_flight_; ///< in the log, and not committed yet

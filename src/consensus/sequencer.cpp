@@ -27,6 +27,8 @@ Error refused_while_broken(const Error& reason)
 }
 
 const Error not_primary{ErrorCode::unavailable, "this node is not primary, and only the primary takes writes", nullptr};
+const Error returning{
+    ErrorCode::unavailable, "this node has come back, and waits until it may take part again; reads go on", nullptr};
 const Error stopping{ErrorCode::unavailable, "this node is stopping", nullptr};
 
 ReplicaOptions replica_options(const SequencerOptions& options, std::function<void()> stored)
@@ -62,6 +64,8 @@ Sequencer::Sequencer(
            .lost = [this](const std::vector<std::shared_ptr<const Batch>>& lost) { tell_lost(lost); },
            .read = [this](std::uint64_t token, bool fresh) { answer_reads(token, fresh); }},
           options_.invariants),
+      readmission_(
+          options_.peers, options_.readmit, 2 * options_.tick, 10 * options_.election_ticks * options_.tick),
       feed_([this](Seqno seqno) { return ledger_.read(seqno); }, secrets, tracker_.committed())
 {
   CHECK(tracker_.committed().seqno + 1 == batcher_.tree().size(), "the tree covers what is committed");
@@ -269,6 +273,8 @@ Result<void> Sequencer::receive_all()
     all.swap(inbox_);
     inbox_bytes_ = 0;
   }
+  if (!replica_.runs())
+    return {}; // they are sent again
   for (const auto& one : all)
   {
     const auto received = replica_.receive(one.message, one.batches);
@@ -294,6 +300,79 @@ Result<void> Sequencer::take_part(bool full_stop)
   broken_ = false;
   tracker_.blocked(not_primary);
   // Nobody else can be primary, so there is nobody to be heard first.
+  return is_alone() ? replica_.campaign() : Result<void>{};
+}
+
+void Sequencer::come_back(const Return& how)
+{
+  CHECK(options_.peers, "there is a way to the others");
+  broken_ = false;
+  tracker_.blocked(returning);
+  readmission_.begin(how, clock_.steady());
+}
+
+void Sequencer::hear(const std::string& node, std::string presence)
+{
+  readmission_.hear(node, std::move(presence));
+  wake();
+}
+
+/// As the roll is called.
+Presence Sequencer::presence() const
+{
+  Presence own;
+  own.id = replica_.id();
+  own.term = replica_.term();
+  own.last = replica_.last();
+  own.returning = !replica_.is_level();
+  own.voters = replica_.known_voters();
+  return own;
+}
+
+/// Before any message of consensus is looked at: until it is known how this node takes part, they are dropped.
+Result<void> Sequencer::meet_others()
+{
+  const auto now = clock_.steady();
+  // One that has been removed knows whom it followed for ever.
+  const bool follows = replica_.leader() != 0 && replica_.configuration().role(replica_.id()) != Role::none;
+  if (follows || !lonely_from_)
+    lonely_from_ = now + 2 * options_.election_ticks * options_.tick;
+  const auto verdict = readmission_.step(
+      presence(), [this](EngineId id) { return primary_ && replica_.is_confirmed_without(id); }, now >= *lonely_from_,
+      store_.committed(), now);
+  if (!verdict)
+    return {};
+  if (replica_.runs())
+  {
+    if (verdict->id == replica_.id())
+    {
+      // It helps the one that all have agreed on until it is level.
+      if (replica_.is_level())
+        readmission_.settle();
+      else if (verdict->votes_for != 0)
+        replica_.vote_for(verdict->votes_for);
+      else
+        replica_.be_level();
+      return {};
+    }
+    if (replica_.leads() || (replica_.is_level() && !verdict->admitted) || !replica_.may_rest())
+      return {};
+    // Nobody listens to the number that it has. What it stores lies in the ledger and the log, and goes on there.
+    replica_.rest();
+  }
+  spdlog::info(
+      "takes part again, under number {}{}", verdict->id,
+      verdict->votes_for != 0 ? ", once it is level with node number " + std::to_string(verdict->votes_for) : "");
+  if (!verdict->missing.empty())
+    spdlog::warn("what only {} nodes that are missing have acknowledged is lost", verdict->missing.size());
+  if (verdict->full_stop)
+    stopped_in_ = verdict->term - 1;
+  options_.peers->takes_part_as(verdict->id);
+  if (auto started = replica_.start_again(verdict->id, verdict->term, verdict->votes_for); !started)
+    return started;
+  tracker_.blocked(not_primary);
+  if (replica_.is_level())
+    readmission_.settle();
   return is_alone() ? replica_.campaign() : Result<void>{};
 }
 
@@ -571,12 +650,12 @@ void Sequencer::adapt_membership()
     return;
   auto agreement = replica_.agreement();
   Membership membership{
-      options_.engine_id, std::move(agreement.configuration), options_.wanted(store_.committed()),
+      replica_.id(), std::move(agreement.configuration), options_.wanted(store_.committed()),
       std::move(agreement.progress), replica_.last_index()};
   const auto change = next_change(membership);
   if (!change)
   {
-    if (std::ranges::find(membership.wanted, options_.engine_id) == membership.wanted.end())
+    if (std::ranges::find(membership.wanted, replica_.id()) == membership.wanted.end())
       (void)replica_.hand_over(); // whoever takes over removes this node
     return;
   }
@@ -615,8 +694,12 @@ Result<void> Sequencer::move_on()
   if (auto stored = replica_.take_stored(); !stored)
     return stored;
   if (options_.peers)
+  {
+    if (auto met = meet_others(); !met)
+      return met;
     if (auto received = receive_all(); !received)
       return received;
+  }
   if (auto ticked = replica_.tick(); !ticked)
     return ticked;
   return give_way();
@@ -753,6 +836,8 @@ bool Sequencer::has_mail() const
 {
   if (!options_.peers)
     return false;
+  if (readmission_.has_mail())
+    return true;
   const base::LockGuard lock(inbox_mutex_);
   return !inbox_.empty();
 }

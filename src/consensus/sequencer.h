@@ -11,6 +11,8 @@
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
 #include "consensus/ordering.h"
+#include "consensus/peers.h"
+#include "consensus/readmission.h"
 #include "consensus/replay.h"
 #include "consensus/replica.h"
 #include "consensus/signer.h"
@@ -31,22 +33,13 @@
 
 namespace concordat::consensus
 {
-/// The way to the other nodes.
-class Peers
-{
-public:
-  virtual ~Peers() = default;
-  /// Sends a message of consensus, with the batches that its receiver needs beside it; it may get lost. Called on the
-  /// consensus thread, must not wait.
-  virtual void send(EngineId to, std::string message, std::vector<std::shared_ptr<const Batch>> batches) = 0;
-};
-
 struct SequencerOptions : BatcherOptions
 {
   EngineId engine_id = 1;
   Peers* peers = nullptr; ///< outlives the sequencer; null for a node that stays alone
   /// Who should take part, as the tables of a committed state say; null: as it is. Called on the consensus thread.
   std::function<std::vector<EngineId>(const kv::Snapshot&)> wanted = {};
+  Readmit readmit = {}; ///< null: nobody is readmitted
   /// Told of each state that is published, on the consensus thread: quick.
   std::function<void(const kv::Snapshot&)> published = {};
   /// Of the first primary after a full stop (see `Sequencer::take_part`), once its view is open and before anything is
@@ -116,6 +109,11 @@ public:
   /// @param full_stop  no node was running when this one started, and none had seen a higher term than this one's now:
   ///                   whoever is primary changes the ledger's secret first, until that is committed
   Result<void> take_part(bool full_stop = false);
+  /// Comes back as one of several from what was sealed: takes part once others, or all that are left, have made sure
+  /// that nothing is lost by it. Until then it serves what it knows to be committed.
+  void come_back(const Return& how);
+  /// What another node says of itself when the roll is called. Any thread may call.
+  void hear(const std::string& node, std::string presence);
   /// A message of another node, with the batches that came beside it. Any thread may call.
   void deliver(std::string message, std::vector<std::shared_ptr<const Batch>> batches);
 
@@ -161,12 +159,14 @@ private:
 
   bool is_alone() const
   {
-    return replica_.configuration().is_alone(options_.engine_id);
+    return replica_.configuration().is_alone(replica_.id());
   }
   void send(Message message) override;
   Result<std::shared_ptr<const Batch>> batch_of(const Descriptor& descriptor) const;
   Result<void> receive_all();
   Result<void> follow_roles();
+  Presence presence() const;
+  Result<void> meet_others();
   void tell_agreement() EXCLUDES(agreement_mutex_);
   Result<void> lead(bool records);
   Result<void> open_view(bool records);
@@ -205,6 +205,7 @@ private:
   LedgerWriter ledger_;
   Batcher batcher_;
   Replica replica_;
+  Readmission readmission_;
   Feed feed_;
 
   // Of the consensus thread.
@@ -213,6 +214,7 @@ private:
   bool signature_due_ = false;
   bool change_queued_ = false; ///< of who takes part, submitted and not yet proposed
   bool progressed_ = false;
+  std::optional<std::chrono::steady_clock::time_point> lonely_from_; ///< without a primary for long from then on
   bool hangs_ = false;              ///< the disk, as was last said in the log
   View gave_way_ = 0;               ///< the last view in which it wanted another one to lead, because of that
   std::optional<View> stopped_in_;  ///< after a full stop, until a change of the secret is committed in a later view

@@ -14,6 +14,12 @@ namespace concordat::consensus
 class NetworkTest : public ::testing::Test
 {
 protected:
+  struct Called
+  {
+    EngineId from;
+    EngineId to;
+    std::string presence;
+  };
   struct Sent
   {
     EngineId from;
@@ -28,6 +34,27 @@ protected:
     Member(NetworkTest& network, EngineId id) : id_(id), network_(network), files(id)
     {
       sealed_secrets.emplace_back(1, network.secrets_.at(1).raw());
+    }
+
+    void call_roll(const std::string& presence) override
+    {
+      for (const auto& [id, one] : network_.members_)
+        if (id != id_)
+          answer_roll(std::to_string(id), presence);
+    }
+    void answer_roll(const std::string& node, const std::string& presence) override
+    {
+      network_.roll_.push_back({id_, std::stoull(node), presence});
+    }
+    std::vector<EngineId> ids_of(const std::string& node) const override
+    {
+      return network_.members_.at(node.empty() ? id_ : std::stoull(node))->ids_;
+    }
+    void takes_part_as(EngineId id) override
+    {
+      takes_part_as_ = id;
+      if (ids_.back() < id)
+        ids_.push_back(id);
     }
 
     void send(EngineId to, std::string message, std::vector<std::shared_ptr<const Batch>> batches) override
@@ -56,12 +83,14 @@ protected:
         sealed_secrets.emplace_back(first, secret->raw());
     }
 
+    EngineId takes_part_as_ = id_;
+    std::vector<EngineId> ids_{id_};
     base::SimulatedFileSystem files;
     SlowDisk disk;
     std::vector<std::pair<Seqno, std::string>> sealed_secrets;
     std::shared_ptr<ledger::LedgerSecrets> secrets;
     KeptState durable;
-    Invariants invariants;
+    std::unique_ptr<Invariants> invariants = std::make_unique<Invariants>();
     std::unique_ptr<kv::Store> store;
     std::unique_ptr<Sequencer> sequencer; ///< null while down
   };
@@ -118,10 +147,11 @@ protected:
       return cut;
     one.store->reset(replayed->state, replayed->state->txid().view);
     auto options = options_;
-    options.engine_id = id;
+    options.engine_id = durable.engine_id != 0 ? durable.engine_id : id;
+    one.takes_part_as(options.engine_id);
     options.peers = &one;
     options.seed = id;
-    options.invariants = &one.invariants;
+    options.invariants = one.invariants.get();
     options.disk = with_disks_ ? &one.disk : nullptr;
     prepare(id, options);
     one.sequencer = std::make_unique<Sequencer>(
@@ -130,6 +160,11 @@ protected:
         SequencerStart{
             std::move(*chunks), std::move(replayed->tree), std::move(replayed->views), std::move(replayed->signatures),
             durable, std::move(*log)});
+    if (comes_back_)
+    {
+      one.sequencer->come_back({++starts_, accept_loss_});
+      return {};
+    }
     auto started = one.sequencer->take_part(full_stop_);
     if (!started)
       one.sequencer.reset();
@@ -146,6 +181,14 @@ protected:
   Member& member(EngineId id)
   {
     return *members_.at(id);
+  }
+  /// The member that takes part under this id; 0: none.
+  EngineId who_is(EngineId id) const
+  {
+    for (const auto& [name, one] : members_)
+      if (one->takes_part_as_ == id)
+        return name;
+    return 0;
   }
   Sequencer& sequencer(EngineId id)
   {
@@ -184,12 +227,19 @@ protected:
         any = true;
         hand_over(std::move(one));
       }
+      for (auto& one : std::exchange(roll_, {}))
+      {
+        any = true;
+        if (!cut_off_.contains(one.from) && !cut_off_.contains(one.to) && member(one.to).sequencer)
+          sequencer(one.to).hear(std::to_string(one.from), std::move(one.presence));
+      }
     }
   }
 
   void hand_over(Sent one)
   {
-    if (cut_off_.contains(one.from) || cut_off_.contains(one.to) || !member(one.to).sequencer)
+    const auto to = who_is(one.to);
+    if (to == 0 || cut_off_.contains(one.from) || cut_off_.contains(to) || !member(to).sequencer)
       return;
     std::vector<std::shared_ptr<const Batch>> batches;
     for (auto& [descriptor, bytes] : one.batches)
@@ -198,7 +248,7 @@ protected:
       ASSERT_TRUE(batch) << batch.error().describe();
       batches.push_back(std::move(*batch));
     }
-    sequencer(one.to).deliver(std::move(one.message), std::move(batches));
+    sequencer(to).deliver(std::move(one.message), std::move(batches));
   }
 
   void pass(int ticks)
@@ -248,6 +298,10 @@ protected:
   bool full_stop_ = false; ///< said to those that start
   std::map<EngineId, std::unique_ptr<Member>> members_;
   std::deque<Sent> sent_;
+  std::deque<Called> roll_;
+  bool comes_back_ = false; ///< who is started has been part of the network
+  bool accept_loss_ = false;
+  std::uint64_t starts_ = 0;
   std::set<EngineId> cut_off_;
   bool with_disks_ = false; ///< written elsewhere than where the steps are
   std::set<EngineId> hung_; ///< whose disk does nothing

@@ -1,6 +1,8 @@
 #include "base/check.h"
+#include "base/encoding.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "crypto/hash.h"
 #include "ledger/entry.h"
 #include "net/listening.h"
 #include "node/engine_ids.h"
@@ -87,10 +89,14 @@ Result<void> Node::start_link(const std::string& node_certificate_pem)
 }
 
 /// What has to do with other nodes among the options of the order.
-void Node::be_one_of_several(consensus::SequencerOptions& options)
+void Node::be_one_of_several(consensus::SequencerOptions& options, consensus::EngineId sealed)
 {
   kv::SnapshotTransaction state(store_.committed());
-  options.engine_id = engine_id_of(state, identity_->node_id()).value_or(1);
+  // It may have been given a later one in transactions that it does not know to be committed.
+  options.engine_id = std::max(sealed, engine_id_of(state, identity_->node_id()).value_or(1));
+  link_->takes_part_as(options.engine_id);
+  options.readmit = [this](const kv::Snapshot& committed, const std::string& node, std::uint64_t start, bool give)
+  { return readmissions_.look(committed, node, start, give); };
   options.tick = configuration_.message_timeout;
   options.election_ticks = static_cast<unsigned>(
       configuration_.election_timeout / std::max(configuration_.message_timeout, std::chrono::milliseconds(1)));
@@ -120,7 +126,15 @@ Result<void> Node::take_part(
           std::string(*certificate));
       !started)
     return started;
-  return sequencer_->take_part();
+  // One that has joined just now has promised nothing yet.
+  if (has_joined_ || configuration_.trusted_disks)
+    return sequencer_->take_part();
+  // 0 means none.
+  std::uint64_t start = 0;
+  while (start == 0)
+    start = *base::Reader(crypto::random_bytes(sizeof(start))).le<std::uint64_t>();
+  sequencer_->come_back({start, options_.accept_loss});
+  return {};
 }
 
 Result<void> Node::join()
@@ -136,6 +150,7 @@ Result<void> Node::join()
   if (!joined)
     return fail("cannot join the service", joined.error());
   identity_.emplace(std::move(*joined));
+  has_joined_ = true;
   return restore();
 }
 
@@ -184,12 +199,13 @@ void Node::be_steward()
 void Node::look_after_nodes()
 {
   const auto committed = store_.committed();
-  if (!sequencer_->can_write() || !any_retired(committed))
+  if (!sequencer_->can_write() || !(readmissions_.any() || any_retired(committed)))
     return;
   const auto transaction = store_.begin_fresh(kv::RunBy::node);
   kv::SnapshotTransaction state(committed);
-  if (note_retired_committed(*transaction, state))
+  const bool retired = note_retired_committed(*transaction, state);
+  if (readmissions_.write(*transaction) || retired)
     if (const auto noted = sequencer_->submit(*transaction, {}, {}); !noted)
-      spdlog::warn("that a node has retired is noted later: {}", noted.error().describe());
+      spdlog::warn("that a node has retired, or come back, is noted later: {}", noted.error().describe());
 }
 }

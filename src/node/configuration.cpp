@@ -312,6 +312,7 @@ void read_ours(Section ours, Configuration& out)
   ours.read("sealed_directory", out.sealed_directory);
   ours.read("sealing_key_file", out.sealing_key_file);
   ours.read("control_socket", out.control_socket);
+  ours.read("trusted_disks", out.trusted_disks);
   const auto handlers = ours.section("handlers");
   handlers.read_count("threads", out.handlers.threads);
   handlers.read_count("max_waiting", out.handlers.max_waiting);

@@ -145,6 +145,7 @@ struct Configuration
   HandlerConfiguration handlers;
   base::Path sealed_directory = "sealed";
   base::Path sealing_key_file = "sealing.key";
+  bool trusted_disks = false; ///< nobody puts an older copy of a disk back: a node that comes back counts at once
   base::Path control_socket = "control.sock"; ///< where the operator of the machine manages nodes
   boost::json::object application;
 };

@@ -221,6 +221,7 @@ const Rule& configuration_rule()
                          path("sealed_directory"),
                          path("sealing_key_file"),
                          path("control_socket"),
+                         {"trusted_disks", Kind::boolean},
                          object(
                              "handlers", {count("threads", 0, max_threads),
                                           count("max_waiting", 1, 1'000'000),

@@ -1,6 +1,7 @@
 #include "node/engine_ids.h"
 
 #include "base/check.h"
+#include "base/encoding.h"
 #include "node/json.h"
 #include "node/tables.h"
 
@@ -13,6 +14,8 @@ namespace concordat::node
 namespace
 {
 constexpr consensus::EngineId of_founder = 1;
+/// Numbers that a node had before which are kept: any that may still be in the agreement.
+constexpr std::size_t most_former = 64;
 
 consensus::EngineId number_in(std::string_view value)
 {
@@ -22,6 +25,13 @@ consensus::EngineId number_in(std::string_view value)
   // Going on with a guess would give one number to two nodes.
   CHECK(parsed.ec == std::errc{} && parsed.ptr == end && id != 0, "numbers of nodes are written by this file alone");
   return id;
+}
+
+std::string in_hex(std::uint64_t start)
+{
+  std::string bytes;
+  base::append_be(bytes, start);
+  return base::to_hex(bytes);
 }
 
 /// Where there is no table yet: the node that has been alone so far.
@@ -75,6 +85,50 @@ consensus::EngineId give_engine_id(Transaction& transaction, std::string_view no
       return id;
   const auto next = known.empty() ? of_founder : known.rbegin()->first + 1;
   transaction.put(tables::engine_ids, node_id, std::to_string(next));
+  return next;
+}
+
+std::vector<consensus::EngineId> engine_ids_of(ReadTransaction& state, std::string_view node_id)
+{
+  std::vector<consensus::EngineId> out;
+  const auto row = read_object(state, tables::returns, std::string(node_id));
+  const auto* const former = row ? row->if_contains("former") : nullptr;
+  if (former && former->is_array())
+    for (const auto& one : former->get_array())
+      if (const auto* const id = one.if_int64())
+        out.push_back(static_cast<consensus::EngineId>(*id));
+  if (const auto now = engine_id_of(state, node_id))
+    out.push_back(*now);
+  return out;
+}
+
+std::optional<consensus::EngineId>
+engine_id_since(ReadTransaction& state, std::string_view node_id, std::uint64_t start)
+{
+  const auto row = read_object(state, tables::returns, std::string(node_id));
+  if (!row || string_member(*row, "start") != in_hex(start))
+    return std::nullopt;
+  return engine_id_of(state, node_id);
+}
+
+consensus::EngineId renew_engine_id(Transaction& transaction, std::string_view node_id, std::uint64_t start)
+{
+  if (const auto given = engine_id_since(transaction, node_id, start))
+    return *given;
+  const auto known = node_ids(transaction);
+  CHECK(!known.empty(), "a service has a node that is trusted");
+  if (known.size() == 1)
+    transaction.put(tables::engine_ids, known.begin()->second, std::to_string(known.begin()->first));
+  // The highest that was ever given is in the table: only by a higher one is a number replaced.
+  const auto next = known.rbegin()->first + 1;
+  auto former = engine_ids_of(transaction, node_id);
+  if (former.size() > most_former)
+    former.erase(former.begin());
+  transaction.put(tables::engine_ids, node_id, std::to_string(next));
+  transaction.put(
+      tables::returns, node_id,
+      to_canonical_json(boost::json::object{
+          {"former", boost::json::array(former.begin(), former.end())}, {"id", next}, {"start", in_hex(start)}}));
   return next;
 }
 }

@@ -83,4 +83,36 @@ TEST_F(EngineIds, TheFirstOfAServiceThatBeginsIsOne)
   EXPECT_EQ(give_engine_id(*transaction, "aa"), 1U);
   EXPECT_EQ(transaction->get(tables::engine_ids, "aa"), "1");
 }
+
+TEST_F(EngineIds, WhoComesBackGetsOneThatNobodyHasHadForEachStart)
+{
+  node("ff", "Trusted");
+  EXPECT_EQ(give_engine_id(*transaction, "aa"), 2U);
+  EXPECT_EQ(renew_engine_id(*transaction, "ff", 77), 3U);
+  EXPECT_EQ(renew_engine_id(*transaction, "ff", 77), 3U) << "asked twice";
+  EXPECT_EQ(engine_id_since(*transaction, "ff", 77), 3U);
+  EXPECT_FALSE(engine_id_since(*transaction, "ff", 78));
+  EXPECT_FALSE(engine_id_since(*transaction, "aa", 77));
+  EXPECT_EQ(renew_engine_id(*transaction, "ff", 78), 4U);
+  EXPECT_EQ(engine_ids_of(*transaction, "ff"), (std::vector<consensus::EngineId>{1, 3, 4}));
+  EXPECT_EQ(node_ids(*transaction), (Ids{{2, "aa"}, {4, "ff"}}));
+  EXPECT_EQ(give_engine_id(*transaction, "bb"), 5U) << "none is given again";
+}
+
+TEST_F(EngineIds, TheOnlyNodeOfALedgerWithoutNumbersMayComeBack)
+{
+  node("ff", "Trusted");
+  EXPECT_EQ(renew_engine_id(*transaction, "ff", 77), 2U);
+  EXPECT_EQ(engine_ids_of(*transaction, "ff"), (std::vector<consensus::EngineId>{1, 2}));
+}
+
+TEST_F(EngineIds, OfThoseThatItHadTheLastAreKept)
+{
+  node("ff", "Trusted");
+  for (std::uint64_t start = 1; start <= 100; ++start)
+    renew_engine_id(*transaction, "ff", start);
+  const auto ids = engine_ids_of(*transaction, "ff");
+  EXPECT_EQ(ids.size(), 65U);
+  EXPECT_EQ(ids.back(), 101U);
+}
 }

@@ -1,5 +1,6 @@
 #include "node/identity.h"
 
+#include "base/check.h"
 #include "base/encoding.h"
 #include "crypto/hash.h"
 #include "node/json.h"
@@ -29,6 +30,7 @@ constexpr std::int64_t keys_version = 1;
 /// Without a version, 32 bytes: no mark, written by the first release.
 constexpr std::uint64_t consensus_version = 2;
 constexpr std::uint64_t several_version = 3; ///< of one of several nodes
+constexpr std::uint64_t returned_version = 4; ///< of one that has come back: its number follows the mark
 constexpr std::size_t size_without_mark = 32;
 
 std::unexpected<Error> unusable(const base::Path& path)
@@ -211,7 +213,11 @@ Result<void> SealedState::remove_keys()
 Result<void> SealedState::save(const consensus::DurableState& state)
 {
   std::string bytes;
-  base::append_le(bytes, state.several ? several_version : consensus_version);
+  CHECK(state.engine_id == 0 || state.several, "a node that is alone keeps the number that the ledger gives it");
+  base::append_le(
+      bytes, state.engine_id != 0 ? returned_version
+             : state.several      ? several_version
+                                  : consensus_version);
   base::append_le(bytes, state.term);
   base::append_le(bytes, state.vote);
   const auto last = state.last_opened();
@@ -220,6 +226,8 @@ Result<void> SealedState::save(const consensus::DurableState& state)
   base::append_le(bytes, state.mark.txid.view);
   base::append_le(bytes, state.mark.txid.seqno);
   bytes.append(base::as_view(state.mark.root));
+  if (state.engine_id != 0)
+    base::append_le(bytes, state.engine_id);
   for (std::size_t i = 0; i + 1 < state.opened.size(); ++i)
   {
     base::append_le(bytes, state.opened[i].term);
@@ -239,7 +247,7 @@ Result<consensus::DurableState> SealedState::load() const
   base::Reader reader(*bytes);
   const bool marked = bytes->size() != size_without_mark;
   const auto version = marked ? reader.le<std::uint64_t>() : consensus_version;
-  if (version != consensus_version && version != several_version)
+  if (version != consensus_version && version != several_version && version != returned_version)
     return unusable(path);
   const auto term = reader.le<View>();
   const auto vote = reader.le<consensus::EngineId>();
@@ -247,7 +255,7 @@ Result<consensus::DurableState> SealedState::load() const
   const auto opened_index = reader.le<consensus::Index>();
   if (!term || !vote || !opened_term || !opened_index)
     return unusable(path);
-  consensus::DurableState state{*term, *vote, {}, {}, version == several_version};
+  consensus::DurableState state{*term, *vote, {}, {}, version != consensus_version};
   if (marked)
   {
     const auto view = reader.le<View>();
@@ -257,6 +265,13 @@ Result<consensus::DurableState> SealedState::load() const
       return unusable(path);
     state.mark.txid = {*view, *seqno};
     std::ranges::copy(*root, state.mark.root.begin());
+  }
+  if (version == returned_version)
+  {
+    const auto id = reader.le<consensus::EngineId>();
+    if (!id || *id == 0)
+      return unusable(path);
+    state.engine_id = *id;
   }
   while (!reader.done())
   {

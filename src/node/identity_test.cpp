@@ -182,9 +182,10 @@ TEST_F(SealedStateTest, TheStateOfConsensusOfTheFirstReleaseHasNoMark)
 TEST_F(SealedStateTest, ThatOthersTakePartIsKept)
 {
   ASSERT_TRUE(files_.make_directory("sealed"));
-  for (const bool several : {true, false})
+  using Case = std::pair<bool, consensus::EngineId>;
+  for (const auto& [several, id] : {Case{true, 0}, Case{false, 0}, Case{true, 9}})
   {
-    const consensus::DurableState state{7, 1, {{5, 1230}, {6, 1234}}, {{6, 99}, {}}, several};
+    const consensus::DurableState state{7, 1, {{5, 1230}, {6, 1234}}, {{6, 99}, {}}, several, id};
     ASSERT_TRUE(state_.save(state));
     EXPECT_EQ(state_.load().value(), state);
   }
@@ -196,7 +197,7 @@ TEST_F(SealedStateTest, AStateOfConsensusOfAnotherFormIsRefused)
   ASSERT_TRUE(state_.save({7, 1, {{6, 1234}}, {{6, 99}, {}}}));
   const auto good = unseal("consensus.sealed", "consensus");
   auto other_version = good;
-  other_version[0] = 4;
+  other_version[0] = 5;
   for (const auto& bytes : {std::string(), good.substr(0, 31), good.substr(0, 87), good + '\0', other_version})
   {
     seal("consensus.sealed", "consensus", bytes);

@@ -20,6 +20,7 @@
 #include "node/identity.h"
 #include "node/join.h"
 #include "node/peer_link.h"
+#include "node/readmissions.h"
 #include "node/services.h"
 
 #include <atomic>
@@ -88,8 +89,8 @@ public:
   {
     return forwarder_.get();
   }
-  /// Notes of nodes whose retirement is committed that they take no part any more (governance.md §10.3), if this one is
-  /// primary. A node that is not driven does so by itself.
+  /// If this one is primary: notes of nodes whose retirement is committed that they take no part any more (governance.md
+  /// §10.3), and gives those that have come back their numbers. A node that is not driven does so by itself.
   void look_after_nodes();
 
   /// The bound address of each interface, by name.
@@ -116,7 +117,7 @@ private:
   Result<void> take_part(
       std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, const consensus::DurableState& durable);
   Result<void> start_link(const std::string& node_certificate_pem);
-  void be_one_of_several(consensus::SequencerOptions& options);
+  void be_one_of_several(consensus::SequencerOptions& options, consensus::EngineId sealed);
   void be_steward();
   void connect_requests(base::Executor& pool);
   Result<void>
@@ -172,6 +173,8 @@ private:
   std::thread sequencer_thread_;
   std::thread steward_;
   std::atomic<bool> stopping_{false};
+  Readmissions readmissions_; ///< of other nodes
+  bool has_joined_ = false;   ///< at this start
   std::unique_ptr<ControlSocket> control_; ///< null where it cannot be
 };
 }

@@ -30,7 +30,8 @@ PeerDirectory::Versions PeerDirectory::versions_of(const kv::State& state)
     const auto* const map = state.find(table);
     return map ? map->version : 0;
   };
-  return {version(tables::node_info), version(tables::engine_ids), version(consensus::LogRecord::table)};
+  return {version(tables::node_info), version(tables::engine_ids), version(consensus::LogRecord::table),
+          version(tables::returns)};
 }
 
 PeerDirectory::PeerDirectory(const kv::Snapshot& state) : versions_(versions_of(*state)), read_(true)
@@ -38,7 +39,10 @@ PeerDirectory::PeerDirectory(const kv::Snapshot& state) : versions_(versions_of(
   kv::SnapshotTransaction reads(state, kv::RunBy::node);
   nodes_ = node_ids(reads);
   for (const auto& [id, node] : nodes_)
+  {
     ids_[node] = id;
+    all_ids_[node] = engine_ids_of(reads, node);
+  }
   const auto agrees = configuration_in(reads);
   for (const auto& [id, node] : nodes_)
     if (agrees.role(id) != consensus::Role::none)
@@ -76,7 +80,10 @@ bool PeerDirectory::may_speak(const peer::NodeId& node) const
 bool PeerDirectory::is(const peer::NodeId& node, consensus::EngineId id) const
 {
   const auto known = ids_.find(node);
-  return known != ids_.end() ? known->second == id : id != 0 && !nodes_.contains(id);
+  if (known != ids_.end() && known->second == id)
+    return true;
+  // It may have come back under another number while this node was away: a later one, that nobody else has.
+  return id != 0 && !nodes_.contains(id) && (known == ids_.end() || id > known->second);
 }
 
 std::optional<peer::NodeId> PeerDirectory::node_of(consensus::EngineId id) const
@@ -89,5 +96,11 @@ std::optional<consensus::EngineId> PeerDirectory::id_of(const peer::NodeId& node
 {
   const auto found = ids_.find(node);
   return found != ids_.end() ? std::optional(found->second) : std::nullopt;
+}
+
+std::vector<consensus::EngineId> PeerDirectory::ids_of(const peer::NodeId& node) const
+{
+  const auto found = all_ids_.find(node);
+  return found != all_ids_.end() ? found->second : std::vector<consensus::EngineId>();
 }
 }

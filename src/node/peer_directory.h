@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace concordat::node
 {
@@ -27,11 +28,13 @@ public:
   /// has ever known: this node may have been away while it joined, and could hear from nobody else. That the service
   /// has endorsed it is checked before. Who was removed is known for ever by its number.
   bool may_speak(const peer::NodeId& node) const;
-  /// Whether messages of `node` may come from `id`.
+  /// Whether messages of `node` may come from `id`: its number, or one that this state does not know yet.
   bool is(const peer::NodeId& node, consensus::EngineId id) const;
 
   std::optional<peer::NodeId> node_of(consensus::EngineId id) const;
   std::optional<consensus::EngineId> id_of(const peer::NodeId& node) const;
+  /// All that the node has and had, in order.
+  std::vector<consensus::EngineId> ids_of(const peer::NodeId& node) const;
   /// Where the nodes are that may speak, as far as the tables say.
   const std::map<peer::NodeId, std::string>& addresses() const
   {
@@ -39,7 +42,7 @@ public:
   }
 
 private:
-  using Versions = std::array<Seqno, 3>;
+  using Versions = std::array<Seqno, 4>;
   static Versions versions_of(const kv::State& state);
 
   Versions versions_{}; ///< of the tables
@@ -48,5 +51,6 @@ private:
   std::map<peer::NodeId, std::string> addresses_;
   std::map<consensus::EngineId, peer::NodeId> nodes_;
   std::map<peer::NodeId, consensus::EngineId> ids_;
+  std::map<peer::NodeId, std::vector<consensus::EngineId>> all_ids_;
 };
 }

@@ -2,7 +2,9 @@
 
 #include "base/log.h"
 #include "consensus/engine.h"
+#include "consensus/presence.h"
 
+#include <set>
 #include <utility>
 
 namespace concordat::node
@@ -113,6 +115,15 @@ void PeerLink::deliver_to(consensus::Sequencer& sequencer)
 {
   deliver_to([&sequencer](std::string message, std::vector<std::shared_ptr<const Batch>> batches)
              { sequencer.deliver(std::move(message), std::move(batches)); });
+  hear_roll([&sequencer](const peer::NodeId& from, std::string presence)
+            { sequencer.hear(from, std::move(presence)); });
+}
+
+void PeerLink::hear_roll(Roll roll)
+{
+  auto shared = std::make_shared<const Roll>(std::move(roll));
+  const base::LockGuard lock(mutex_);
+  roll_ = std::move(shared);
 }
 
 void PeerLink::handle(PeerMessage kind, Handler handler)
@@ -182,12 +193,13 @@ void PeerLink::hear(const peer::NodeId& from, EngineId id, std::string_view addr
     const auto known = directory_->addresses().find(from);
     const auto said = heard_.find(from);
     if (said != heard_.end() ? said->second.id == id && (address.empty() || said->second.address == address)
-                             : known != directory_->addresses().end() && (address.empty() || known->second == address))
+                             : directory_->id_of(from) == id && known != directory_->addresses().end() &&
+                                   (address.empty() || known->second == address))
       return;
     if (said == heard_.end() && heard_.size() >= most_heard)
       return;
     auto& heard = heard_[from];
-    heard.id = id;
+    heard.id = std::max(heard.id, id); // it never goes back to an earlier one
     if (!address.empty())
       heard.address = address;
   }
@@ -213,6 +225,33 @@ void PeerLink::send(EngineId to, std::string message, std::vector<std::shared_pt
       pieces.push_back(entry);
   channel_->send(
       *node, lane, static_cast<std::uint16_t>(PeerMessage::consensus), peer::Payload(owner, std::move(pieces)));
+}
+
+void PeerLink::call_roll(const std::string& presence)
+{
+  std::set<peer::NodeId> all;
+  {
+    const base::LockGuard lock(mutex_);
+    for (const auto& [node, address] : directory_->addresses())
+      all.insert(node);
+    for (const auto& [node, heard] : heard_)
+      all.insert(node);
+  }
+  all.erase(self_);
+  for (const auto& node : all)
+    answer_roll(node, presence);
+}
+
+void PeerLink::answer_roll(const std::string& node, const std::string& presence)
+{
+  const auto owner = std::make_shared<const std::string>(ConsensusMessage{published_, presence, {}}.encode_head());
+  network_->send(
+      node, peer::Lane::urgent, static_cast<std::uint16_t>(PeerMessage::presence), peer::Payload(owner, {*owner}));
+}
+
+std::vector<EngineId> PeerLink::ids_of(const std::string& node) const
+{
+  return directory()->ids_of(node.empty() ? self_ : node);
 }
 
 bool PeerLink::send(const peer::NodeId& to, PeerMessage kind, peer::Payload payload)
@@ -246,6 +285,8 @@ void PeerLink::take(peer::Received message)
   const auto kind = static_cast<PeerMessage>(message.kind);
   if (kind == PeerMessage::consensus)
     return take_consensus(std::move(message));
+  if (kind == PeerMessage::presence)
+    return take_presence(message);
   std::shared_ptr<const Handler> handler;
   bool speaks = false;
   {
@@ -286,13 +327,38 @@ void PeerLink::take_consensus(peer::Received message)
     return drop(
         PeerFault::wrong_sender, message.from,
         "it claims to come from node number " + std::to_string(summary->from) + ", which is another one");
-  if (const auto own = known->id_of(self_); own && summary->to != *own)
+  const auto chosen = own_id_.load();
+  if (const auto own = chosen != 0 ? std::optional(chosen) : known->id_of(self_); own && summary->to != *own)
     return drop(PeerFault::wrong_receiver, message.from, "it is for node number " + std::to_string(summary->to));
   auto batches = cut(*summary, parts->batches, message.account);
   if (!batches)
     return drop(PeerFault::wrong_batches, message.from, batches.error().describe());
   hear(message.from, summary->from, parts->address);
   (*receiver)(std::string(parts->message), std::move(*batches));
+}
+
+void PeerLink::take_presence(const peer::Received& message)
+{
+  std::shared_ptr<const Roll> roll;
+  std::shared_ptr<const PeerDirectory> known;
+  {
+    const base::LockGuard lock(mutex_);
+    roll = roll_;
+    known = directory_;
+  }
+  if (!roll)
+    return; // not begun yet
+  const auto parts = ConsensusMessage::decode(message.bytes);
+  const auto presence = parts ? consensus::Presence::decode(parts->message) : std::unexpected(parts.error());
+  if (!presence || !parts->batches.empty())
+    return drop(
+        PeerFault::malformed, message.from, presence ? "more lies beside it" : presence.error().describe());
+  if (!known->may_speak(message.from))
+    return drop(PeerFault::not_a_member, message.from, "it takes no part any more");
+  // Where it listens is of use, its number is not: one that comes back may not know the one that it has.
+  if (known->is(message.from, presence->id))
+    hear(message.from, presence->id, parts->address);
+  (*roll)(message.from, std::string(parts->message));
 }
 
 /// Said once for each reason: who sends nonsense sends more of it.

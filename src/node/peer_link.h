@@ -72,7 +72,10 @@ public:
   void deliver_to(Receiver receiver) EXCLUDES(mutex_);
   /// @param sequencer  outlives `stop`
   void deliver_to(consensus::Sequencer& sequencer);
-  /// @param kind  other than consensus
+  /// What a node says of itself when the roll is called. Called on threads of the channel: quick.
+  using Roll = std::function<void(const peer::NodeId& from, std::string presence)>;
+  void hear_roll(Roll roll) EXCLUDES(mutex_);
+  /// @param kind  other than those of consensus
   void handle(PeerMessage kind, Handler handler) EXCLUDES(mutex_);
 
   /// Who takes part, from what is committed. To be called with the state at the start, and after each commit: where the
@@ -84,6 +87,15 @@ public:
   /// Never waits. What cannot be sent is dropped: consensus sends it again.
   void send(consensus::EngineId to, std::string message, std::vector<std::shared_ptr<const consensus::Batch>> batches)
       override EXCLUDES(mutex_);
+  void call_roll(const std::string& presence) override EXCLUDES(mutex_);
+  void answer_roll(const std::string& node, const std::string& presence) override;
+  std::vector<consensus::EngineId> ids_of(const std::string& node) const override EXCLUDES(mutex_);
+  /// What is for another number is dropped from then on.
+  void takes_part_as(consensus::EngineId id) override
+  {
+    own_id_ = id;
+  }
+
   /// In the bulk lane. Never waits. @return false if it is not taken, and will never arrive
   bool send(const peer::NodeId& to, PeerMessage kind, peer::Payload payload);
 
@@ -125,6 +137,7 @@ private:
   std::shared_ptr<const PeerDirectory> directory() const EXCLUDES(mutex_);
   void take(peer::Received message) EXCLUDES(mutex_);
   void take_consensus(peer::Received message) EXCLUDES(mutex_);
+  void take_presence(const peer::Received& message) EXCLUDES(mutex_);
   void hear(const peer::NodeId& from, consensus::EngineId id, std::string_view address) EXCLUDES(mutex_);
   void call_peers() EXCLUDES(mutex_);
   void drop(PeerFault fault, const peer::NodeId& from, const std::string& why);
@@ -134,6 +147,7 @@ private:
   peer::Network* network_ = nullptr; ///< the same, if it is a real one
   peer::NodeId self_;
   std::string published_;
+  std::atomic<consensus::EngineId> own_id_{0}; ///< 0: as the tables say
   std::atomic<std::uint64_t> faults_[peer_faults] = {};
 
   mutable base::Mutex mutex_;
@@ -141,6 +155,7 @@ private:
   std::map<peer::NodeId, Heard> heard_ GUARDED_BY(mutex_);
   std::map<peer::NodeId, std::chrono::steady_clock::time_point> times_ GUARDED_BY(mutex_); ///< of their last messages
   std::shared_ptr<const Receiver> receiver_ GUARDED_BY(mutex_);
+  std::shared_ptr<const Roll> roll_ GUARDED_BY(mutex_);
   std::map<PeerMessage, std::shared_ptr<const Handler>> handlers_ GUARDED_BY(mutex_);
   base::Mutex calling_; ///< held while the channel is told whom to call, so that the newest list wins
 };

@@ -19,6 +19,7 @@ enum class PeerMessage : std::uint16_t
   consensus = 1,
   forwarded_request = 2,
   forwarded_answer = 3,
+  presence = 4, ///< what a node says of itself when the roll is called, as a message of consensus without batches
 };
 
 /// A message of consensus. Wire: u8 length and text of `address`, u32 length and bytes of `message`, then `batches`.

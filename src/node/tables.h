@@ -22,6 +22,9 @@ inline constexpr std::string_view previous_service_identity = "public:ccf.gov.se
 inline constexpr std::string_view accepted_losses = "public:ccf.internal.accepted_losses";
 /// Key: node id; value: the number of the node in consensus, see engine_ids.h. Rows are never removed.
 inline constexpr std::string_view engine_ids = "public:ccf.internal.concordat.engine_ids";
+/// Key: node id; value: `{"former": [1, 4], "id": 7, "start": "<16 hex digits>"}`: the number that the node takes part
+/// under since it came back last, the start of it that the number was given to, and the last ones that it had before.
+inline constexpr std::string_view returns = "public:ccf.internal.concordat.returns";
 /// What names under `public:ccf.gov.` begin with that are the framework's (governance.md §3.1).
 inline constexpr std::string_view governance_words[] = {
     "constitution", "cose_history", "cose_recent_proposals",    "endpoints",

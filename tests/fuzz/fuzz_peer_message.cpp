@@ -1,3 +1,4 @@
+#include "consensus/presence.h"
 #include "node/peer_message.h"
 
 #include <cstdint>
@@ -31,7 +32,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  if (data[0] % 3 == 0)
+  if (data[0] == 255)
+  {
+    if (const auto read = consensus::Presence::decode(bytes))
+      require(read->encode() == bytes);
+  }
+  else if (data[0] % 3 == 0)
   {
     if (const auto read = ConsensusMessage::decode(bytes))
       require(read->encode_head() + std::string(read->batches) == bytes);

@@ -99,7 +99,8 @@ extern "C"
     uint64_t max_message_batch_bytes; /* of the batches beside one append, unless it has one entry only */
     uint64_t max_waiting_entries;     /* proposed, not committed */
     uint64_t seed;                    /* of the election time-outs; 0 takes them from the operating system */
-    bool observes;                    /* sends nothing and does not campaign, until take_part */
+    bool observes;                    /* does not campaign, and votes for votes_for alone, until take_part */
+    uint64_t votes_for;
   } concordat_engine_options;
 
   typedef struct
@@ -200,6 +201,7 @@ extern "C"
   void concordat_engine_step_down(concordat_engine* engine);
   void concordat_engine_unreachable(concordat_engine* engine, uint64_t peer);
   void concordat_engine_take_part(concordat_engine* engine);
+  void concordat_engine_vote_for(concordat_engine* engine, uint64_t id);
   uint32_t concordat_engine_read_index(concordat_engine* engine, uint64_t token, concordat_engine_error* error);
   uint32_t concordat_engine_step(
       concordat_engine* engine, const uint8_t* bytes, size_t size, concordat_engine_visit visit, void* context,

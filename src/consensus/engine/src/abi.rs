@@ -135,6 +135,7 @@ pub struct COptions {
     pub max_waiting_entries: u64,
     pub seed: u64,
     pub observes: bool,
+    pub votes_for: u64,
 }
 
 #[repr(C)]

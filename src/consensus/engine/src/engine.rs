@@ -25,6 +25,8 @@ pub struct Engine {
     timeouts: Timeouts,
     max_waiting: u64,
     observes: bool,
+    /// While it observes: the one that it may help to lead; 0 for none.
+    votes_for: u64,
     /// Numbers of rounds: the last that was ended, and the last that is known to be persisted.
     ended: u64,
     persisted: u64,
@@ -76,6 +78,7 @@ impl Engine {
                     timeouts: Timeouts::new(options.seed, options.id),
                     max_waiting: options.max_waiting_entries,
                     observes: options.observes,
+                    votes_for: options.votes_for,
                     ended: 0,
                     persisted: 0,
                     vote_round: 0,
@@ -142,6 +145,21 @@ impl Engine {
     pub fn take_part(&mut self) {
         self.assert_between_rounds();
         self.observes = false;
+    }
+
+    pub fn vote_for(&mut self, id: u64) {
+        self.assert_between_rounds();
+        self.votes_for = id;
+    }
+
+    /// A vote that must not be given: by one that may have forgotten what it has acknowledged, to a candidate that may
+    /// lack it.
+    fn withholds_vote(&self, kind: MessageType, from: u64) -> bool {
+        let asks = matches!(
+            kind,
+            MessageType::MsgRequestVote | MessageType::MsgRequestPreVote
+        );
+        self.observes && asks && from != self.votes_for
     }
 
     pub(crate) fn check_leads(&self, what: &str) -> Result<(), Refusal> {
@@ -213,6 +231,9 @@ impl Engine {
         if kind == MessageType::MsgTimeoutNow && !self.may_campaign() {
             return Ok(());
         }
+        if self.withholds_vote(kind, from) {
+            return Ok(());
+        }
         self.follow_snapshot(&message);
         let outcome = self.node.step(message);
         self.note_heard(from, kind, term);
@@ -273,10 +294,6 @@ impl Engine {
                 .partition(|message| message.get_msg_type() == MessageType::MsgHeartbeatResponse);
             now.extend(answers);
         }
-        if self.observes {
-            now.clear();
-            later.clear();
-        }
         out.set_messages(now);
         out.set_persisted_messages(later);
         out.set_entries(round.entries());
@@ -321,10 +338,7 @@ impl Engine {
             vote: before.vote,
             commit,
         });
-        let messages = light.take_messages();
-        if !self.observes {
-            out.set_messages(messages);
-        }
+        out.set_messages(light.take_messages());
         out.set_committed(&light.take_committed_entries());
         self.note_changes();
         self.output.hand_out()

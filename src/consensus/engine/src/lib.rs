@@ -178,6 +178,11 @@ pub unsafe extern "C" fn concordat_engine_take_part(engine: *mut Engine) {
     required_mut(engine, "engine").take_part();
 }
 
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_vote_for(engine: *mut Engine, id: u64) {
+    required_mut(engine, "engine").vote_for(id);
+}
+
 /// # Safety
 /// As the header says of every pointer.
 #[no_mangle]

@@ -1,0 +1,71 @@
+#include "consensus/presence.h"
+
+#include "base/check.h"
+#include "base/encoding.h"
+
+namespace concordat::consensus
+{
+namespace
+{
+constexpr std::uint8_t version = 1;
+constexpr std::uint8_t bit_returning = 1;
+
+std::unexpected<Error> wrong(const std::string& why)
+{
+  return fail(ErrorCode::invalid, "not what a node says of itself: " + why);
+}
+}
+
+std::string Presence::encode() const
+{
+  CHECK(voters.size() <= max_ids && former.size() <= max_ids, "there are fewer nodes");
+  std::string out;
+  base::append_le(out, version);
+  for (const auto number : {start, answers, id, receiver, admitted, term, last.term, last.index})
+    base::append_le(out, number);
+  base::append_le(out, returning ? bit_returning : std::uint8_t{0});
+  for (const auto* const ids : {&voters, &former})
+  {
+    base::append_le(out, static_cast<std::uint16_t>(ids->size()));
+    for (const auto one : *ids)
+      base::append_le(out, one);
+  }
+  return out;
+}
+
+Result<Presence> Presence::decode(std::string_view bytes)
+{
+  base::Reader reader(bytes);
+  if (reader.le<std::uint8_t>() != version)
+    return wrong("its version is not known");
+  Presence out;
+  for (auto* const number :
+       {&out.start, &out.answers, &out.id, &out.receiver, &out.admitted, &out.term, &out.last.term, &out.last.index})
+  {
+    const auto value = reader.le<std::uint64_t>();
+    if (!value)
+      return wrong("it ends too early");
+    // The engine counts to 2^63.
+    if (number != &out.start && number != &out.answers && *value >= std::uint64_t{1} << 63)
+      return wrong("a number of it is too large");
+    *number = *value;
+  }
+  const auto bits = reader.le<std::uint8_t>();
+  if (!bits || *bits > bit_returning)
+    return wrong("its bits are none");
+  out.returning = *bits != 0;
+  for (auto* const ids : {&out.voters, &out.former})
+  {
+    const auto count = reader.le<std::uint16_t>();
+    if (!count || *count > max_ids || reader.left() < *count * sizeof(EngineId))
+      return wrong("it ends too early, or names too many nodes");
+    for (std::uint16_t i = 0; i < *count; ++i)
+      ids->push_back(*reader.le<EngineId>());
+  }
+  if (!reader.done())
+    return wrong("more follows");
+  if (out.start == 0 || out.id == 0 || out.last.term > out.term)
+    return wrong("it says who sends it, and a log ends in a term that its node knows");
+  return out;
+}
+}

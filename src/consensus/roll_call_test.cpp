@@ -1,0 +1,169 @@
+#include "consensus/roll_call.h"
+
+#include <gtest/gtest.h>
+
+namespace concordat::consensus
+{
+namespace
+{
+constexpr std::uint64_t start = 77;
+
+/// Node 2 of three comes back.
+class RollCallTest : public testing::Test
+{
+protected:
+  static Presence of(EngineId id, View term, LogPosition last, bool returning)
+  {
+    Presence one;
+    one.start = 100 + id;
+    one.answers = start;
+    one.id = id;
+    one.term = term;
+    one.last = last;
+    one.returning = returning;
+    one.voters = {1, 2, 3};
+    return one;
+  }
+  void hear(const Presence& presence)
+  {
+    call.hear("node " + std::to_string(presence.id), presence);
+  }
+
+  Presence own = of(2, 5, {5, 50}, true);
+  RollCall call{start, false};
+};
+
+using Ids = std::vector<EngineId>;
+}
+
+TEST_F(RollCallTest, NothingIsDecidedAlone)
+{
+  EXPECT_FALSE(call.verdict(own, true));
+  EXPECT_EQ(call.missing(own), (Ids{1, 3}));
+}
+
+TEST_F(RollCallTest, APrimaryAdmits)
+{
+  auto primary = of(1, 6, {6, 60}, false);
+  primary.admitted = 4;
+  hear(primary);
+  EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{4, 0, 5, true, false, {}}));
+}
+
+TEST_F(RollCallTest, OnlyAnswersToThisStartCount)
+{
+  auto late = of(1, 6, {6, 60}, false);
+  late.admitted = 4;
+  late.answers = start - 1;
+  hear(late);
+  EXPECT_FALSE(call.verdict(own, true));
+  EXPECT_EQ(call.missing(own), (Ids{1, 3}));
+}
+
+TEST_F(RollCallTest, WhoCanAgreeWithoutThisNodeIsWaitedFor)
+{
+  hear(of(1, 6, {6, 60}, false));
+  hear(of(3, 6, {6, 60}, false));
+  EXPECT_FALSE(call.verdict(own, true));
+  EXPECT_TRUE(call.missing(own).empty());
+}
+
+TEST_F(RollCallTest, AfterAFullStopTheNewestLogIsHelped)
+{
+  hear(of(1, 9, {6, 60}, true));
+  EXPECT_FALSE(call.verdict(own, true)) << "what node 3 has may be newer still";
+  hear(of(3, 6, {6, 59}, true));
+  EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 1, 10, false, true, {}}));
+}
+
+TEST_F(RollCallTest, WhoHasTheNewestLogMayLead)
+{
+  own.last = {6, 61};
+  hear(of(1, 9, {6, 60}, true));
+  hear(of(3, 6, {5, 99}, true));
+  EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 0, 10, false, true, {}}));
+}
+
+TEST_F(RollCallTest, OfLogsThatEndAtTheSamePlaceOneIsChosenByAll)
+{
+  for (const bool mine : {true, false})
+  {
+    RollCall others(start, false);
+    own = of(mine ? 2 : 3, 5, {5, 50}, true);
+    others.hear("a", of(1, 5, {5, 50}, true));
+    others.hear("b", of(mine ? 3 : 2, 5, {5, 50}, true));
+    EXPECT_EQ(others.verdict(own, false)->votes_for, mine ? 3U : 0U);
+  }
+}
+
+TEST_F(RollCallTest, AMinorityThatRunsIsNoFullStop)
+{
+  hear(of(1, 6, {5, 50}, false));
+  hear(of(3, 6, {5, 49}, true));
+  const auto verdict = call.verdict(own, false);
+  ASSERT_TRUE(verdict);
+  EXPECT_FALSE(verdict->full_stop);
+}
+
+TEST_F(RollCallTest, AVoterThatOnlyAnotherKnowsIsWaitedForToo)
+{
+  auto other = of(1, 6, {6, 60}, true);
+  other.voters = {1, 3, 4};
+  hear(other);
+  hear(of(3, 6, {6, 60}, true));
+  EXPECT_FALSE(call.verdict(own, true));
+  EXPECT_EQ(call.missing(own), (Ids{4}));
+}
+
+TEST_F(RollCallTest, WhatOthersKnowItByCounts)
+{
+  auto other = of(1, 6, {6, 60}, true);
+  other.voters = {1, 3, 5};
+  other.receiver = 5;
+  own.voters = {};
+  hear(other);
+  auto third = of(3, 6, {6, 60}, true);
+  third.voters = other.voters;
+  hear(third);
+  const auto verdict = call.verdict(own, false);
+  ASSERT_TRUE(verdict);
+  EXPECT_EQ(verdict->id, 5U);
+}
+
+TEST_F(RollCallTest, AVoterThatHasAnotherIdNowIsThereButNotHelped)
+{
+  auto renamed = of(4, 9, {9, 99}, false);
+  renamed.former = {1};
+  hear(renamed);
+  hear(of(3, 6, {6, 60}, false));
+  EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 3, 10, false, false, {}}));
+}
+
+TEST_F(RollCallTest, WhoHasNoVoteWaitsForAPrimary)
+{
+  own.id = 7;
+  own.voters = {1, 3};
+  for (const EngineId id : {1, 3})
+  {
+    auto other = of(id, 6, {6, 60}, true);
+    other.voters = own.voters;
+    hear(other);
+  }
+  EXPECT_FALSE(call.verdict(own, true));
+}
+
+TEST_F(RollCallTest, TheOperatorMaySayThatAMajorityIsEnough)
+{
+  RollCall accepting(start, true);
+  EXPECT_FALSE(accepting.verdict(own, true)) << "one of three is none";
+  accepting.hear("node 1", of(1, 6, {6, 60}, true));
+  EXPECT_FALSE(accepting.verdict(own, false)) << "the third may be about to answer";
+  EXPECT_EQ(accepting.verdict(own, true), (RollCall::Verdict{2, 1, 7, false, true, {3}}));
+}
+
+TEST_F(RollCallTest, ANodeThatIsTheOnlyVoterGoesOn)
+{
+  own.voters = {2};
+  EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 0, 6, false, true, {}}));
+}
+}
