@@ -21,6 +21,11 @@ bool is_passing(const Response& response)
   return response.status == 503 || response.status == 504;
 }
 
+bool is_repeatable(const std::string& method, const Headers& headers)
+{
+  return method == "GET" || find_header(headers, "x-concordat-request-id").has_value();
+}
+
 /// The view has changed since the connection began; on a new one the same request can be answered.
 bool is_lost_session(const Response& response)
 {
@@ -78,7 +83,8 @@ Result<Response> FailoverClient::send(
 {
   static constexpr bool nothing = false;
   return ask(
-      method == "GET", [&](http::Client& client) { return client.send(method, target, headers, body); }, nothing);
+      is_repeatable(method, headers), [&](http::Client& client) { return client.send(method, target, headers, body); },
+      nothing);
 }
 
 Result<Response> FailoverClient::send_streaming(
@@ -86,26 +92,40 @@ Result<Response> FailoverClient::send_streaming(
     const std::function<bool(std::string_view)>& on_body)
 {
   bool has_begun = false;
-  const auto counted = [&](std::string_view piece)
-  {
-    has_begun = true;
-    return on_body(piece);
-  };
   return ask(
-      method == "GET",
-      [&](http::Client& client) { return client.send_streaming(method, target, headers, body, counted); }, has_begun);
+      is_repeatable(method, headers),
+      [&](http::Client& client)
+      {
+        return client.send_streaming(
+            method, target, headers, body,
+            [&](std::string_view piece)
+            {
+              // It is being answered: nobody else would be faster.
+              if (!std::exchange(has_begun, true))
+                client.set_timeout(patience);
+              return on_body(piece);
+            });
+      },
+      has_begun);
 }
 
-Result<Response> FailoverClient::ask(bool reads, const Ask& ask, const bool& has_begun)
+Result<Response> FailoverClient::ask(bool repeatable, const Ask& ask, const bool& has_begun)
 {
   // Who asks once need not know the others; who asks again may be at it for long.
   if (answered_ == 1)
     learn();
   int redirections = 0;
   bool begun_anew = false;
+  bool unheard = false; // a node has said nothing for a short time
   for (std::size_t tried = 1;; ++tried)
   {
-    auto response = ask_current(ask);
+    const bool hurries = repeatable && urls_.size() > 1 && tried <= urls_.size();
+    auto response = ask_current(
+        [&](http::Client& client)
+        {
+          client.set_timeout(hurries ? short_patience : patience);
+          return ask(client);
+        });
     if (response && !is_passing(*response))
     {
       if (!has_begun && redirections < most_redirections && follow(*response))
@@ -114,7 +134,7 @@ Result<Response> FailoverClient::ask(bool reads, const Ask& ask, const bool& has
         --tried;
         continue;
       }
-      if (reads && !has_begun && is_lost_session(*response) && !std::exchange(begun_anew, true))
+      if (repeatable && !has_begun && is_lost_session(*response) && !std::exchange(begun_anew, true))
       {
         client_.reset();
         --tried;
@@ -125,9 +145,11 @@ Result<Response> FailoverClient::ask(bool reads, const Ask& ask, const bool& has
     }
     if (urls_.size() == 1 || has_begun)
       return response;
+    unheard = unheard || !response;
     // A node that could not answer may be the one that is cut off from the others.
     next();
-    if (!reads || tried >= urls_.size())
+    // A second time round only if it may have been too short for somebody.
+    if (!repeatable || tried >= (unheard ? 2 : 1) * urls_.size())
       return response;
   }
 }
@@ -148,8 +170,12 @@ void FailoverClient::learn()
 {
   if (std::exchange(learned_, true))
     return;
-  const auto listed = ask_current([](http::Client& client)
-                                  { return client.send("GET", "/node/network/nodes?status=Trusted", {}, ""); });
+  const auto listed = ask_current(
+      [](http::Client& client)
+      {
+        client.set_timeout(short_patience);
+        return client.send("GET", "/node/network/nodes?status=Trusted", {}, "");
+      });
   if (!listed || !listed->ok())
     return;
   for (const auto& address : addresses_beside(url().substr(scheme.size()), listed->body))

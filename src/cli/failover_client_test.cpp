@@ -22,19 +22,23 @@ struct FailoverTest : testing::Test
   }
   std::unique_ptr<http::Client> node(const std::string& url)
   {
-    return std::make_unique<FakeClient>(
-        [this, url](const FakeClient::Sent& request) -> Result<Response>
+    const auto self = std::make_shared<FakeClient*>();
+    auto made = std::make_unique<FakeClient>(
+        [this, url, self](const FakeClient::Sent& request) -> Result<Response>
         {
           asked.push_back(
               url.substr(8) + " " + request.method + " " + request.target.substr(0, request.target.find('?')));
           if (request.target.starts_with("/node/network/nodes"))
             return Response::json(nodes);
+          timeouts.push_back((*self)->timeout);
           const auto found = answers.find(url);
           if (found == answers.end())
             return fail(ErrorCode::unavailable, "nobody is there");
           return found->second;
         },
         sent);
+    *self = made.get();
+    return made;
   }
   FailoverClient client(std::vector<std::string> urls)
   {
@@ -47,6 +51,7 @@ struct FailoverTest : testing::Test
   std::map<std::string, Response> answers;
   std::string nodes = "{}";
   std::vector<std::string> asked;
+  std::vector<std::uint64_t> timeouts;
   std::vector<FakeClient::Sent> sent;
 };
 }
@@ -61,6 +66,37 @@ TEST_F(FailoverTest, ReadsGoOnElsewhere)
   EXPECT_EQ(response->body, "here");
   EXPECT_EQ(asked, (std::vector<std::string>{"a:1 GET /x", "b:1 GET /x", "c:1 GET /x"}));
   EXPECT_EQ(three.url(), "https://c:1");
+}
+
+TEST_F(FailoverTest, AWriteWithAnIdGoesOnElsewhere)
+{
+  answers["https://b:1"] = Response::text("late", 504);
+  answers["https://c:1"] = Response::text("written");
+  auto three = client({"https://a:1", "https://b:1", "https://c:1"});
+  const Headers id{{"x-concordat-request-id", "one"}};
+  EXPECT_EQ(three.send("POST", "/x", id, "body")->body, "written");
+  EXPECT_EQ(asked, (std::vector<std::string>{"a:1 POST /x", "b:1 POST /x", "c:1 POST /x"}));
+  for (const auto& one : sent)
+  {
+    EXPECT_EQ(one.body, "body");
+    EXPECT_EQ(one.headers, id) << "the same, so that the service knows it again";
+  }
+}
+
+TEST_F(FailoverTest, NobodyIsWaitedForLongWhileThereAreOthers)
+{
+  constexpr auto shortly = FailoverClient::short_patience;
+  constexpr auto patience = FailoverClient::patience;
+  auto two = client({"https://a:1", "https://b:1"});
+  EXPECT_FALSE(two.send("GET", "/x", {}, ""));
+  EXPECT_EQ(timeouts, (std::vector{shortly, shortly, patience, patience})) << "a second time in earnest";
+  timeouts.clear();
+  EXPECT_FALSE(two.send("POST", "/x", {}, ""));
+  EXPECT_EQ(timeouts, std::vector{patience}) << "what must not be done twice";
+  timeouts.clear();
+  auto one = client({"https://a:1"});
+  EXPECT_FALSE(one.send("GET", "/x", {}, ""));
+  EXPECT_EQ(timeouts, std::vector{patience});
 }
 
 TEST_F(FailoverTest, AWriteWithoutAnAnswerIsNotSentAgain)
@@ -144,7 +180,7 @@ TEST_F(FailoverTest, WhenNobodyAnswersTheLastOneCounts)
 {
   auto two = client({"https://a:1", "https://b:1"});
   EXPECT_FALSE(two.send("GET", "/x", {}, ""));
-  EXPECT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked.size(), 4U) << "each shortly, then in earnest";
 }
 
 TEST_F(FailoverTest, APartOfAnAnswerIsNotFollowedByAnother)

@@ -40,6 +40,12 @@ public:
     return response;
   }
 
+  void set_timeout(std::uint64_t milliseconds) override
+  {
+    timeout = milliseconds;
+  }
+  std::uint64_t timeout = 0;
+
 private:
   Answer answer_;
   std::vector<Sent>& sent_;

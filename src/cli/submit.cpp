@@ -20,6 +20,15 @@ bool is_passing(const Response& response)
          (response.status == 500 && read_error(response).type == "SessionConsistencyLost");
 }
 
+/// A part that was sent before and whose answer the service could not keep is stored all the same.
+bool took_effect(const Response& response)
+{
+  return response.ok() || (response.status == 409 && read_error(response).type == "AnswerNotKept");
+}
+
+/// Of a request id, which takes 64 characters with the number of a part.
+constexpr std::size_t longest_prefix = 40;
+
 Failure cannot_submit(const intake::Problem& problem)
 {
   return {problem.usage ? Exit::usage : Exit::failed, problem.cause, problem.next};
@@ -55,7 +64,9 @@ Attempt<Response> Submission::send(const Parts& parts, const Part& part, std::ui
   const Headers headers{
       {"content-type", parts.content_type()},
       {"x-concordat-submission", state_.submission},
-      {"x-concordat-part", std::to_string(number)}};
+      {"x-concordat-part", std::to_string(number)},
+      // The same part is sent again under the same id, so whichever node takes it gives the first answer.
+      {"x-concordat-request-id", state_.submission.substr(0, longest_prefix) + "." + std::to_string(number)}};
   for (unsigned attempt = 1;; ++attempt)
   {
     auto response = connection_.client->send("POST", parts.target(), headers, part.body);
@@ -108,7 +119,7 @@ Attempt<Submission::Summary> Submission::run(const OnProgress& progress)
       if (!response)
         return std::unexpected(response.error());
       ++summary.requests;
-      if (!response->ok())
+      if (!took_effect(*response))
       {
         if (read_error(*response).type == "SubmissionOutOfOrder" && !started_over)
         {

@@ -272,4 +272,31 @@ TEST(RefusedRows, DoNotTrustTheAnswer)
     many += ",{}";
   EXPECT_TRUE(describe_refused_rows(many + "]}}", {}, {}).ends_with("  and more\n"));
 }
+TEST_F(Submitting, APartHasOneIdHoweverOftenItIsSent)
+{
+  int calls = 0;
+  auto connection = test::connection_to(
+      [&](const auto& request) -> Result<Response>
+      {
+        if (++calls == 1)
+          return Response::text("late", 504);
+        if (calls == 2)
+          return fail(ErrorCode::unavailable, "the connection broke");
+        // It took effect at the first time, with an answer that could not be kept.
+        return calls == 3 ? (service(request), Response::error(409, "AnswerNotKept", "it is done")) : service(request);
+      },
+      sent);
+  Submission submission(connection, records, {1000, 2}, nullptr, 3, [](unsigned) {});
+  ASSERT_TRUE(submission.run([](std::uint64_t, std::uint64_t) {}));
+  std::vector<std::string> ids;
+  for (const auto& one : sent)
+    ids.emplace_back(find_header(one.headers, "x-concordat-request-id").value_or(""));
+  ASSERT_EQ(ids.size(), 5U);
+  EXPECT_EQ(ids[0], ids[1]);
+  EXPECT_EQ(ids[1], ids[2]);
+  EXPECT_NE(ids[2], ids[3]);
+  EXPECT_NE(ids[3], ids[4]);
+  for (const auto& id : ids)
+    EXPECT_TRUE(!id.empty() && id.size() <= 64) << id;
+}
 }

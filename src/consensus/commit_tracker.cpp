@@ -59,6 +59,12 @@ void CommitTracker::follows(View view)
   view_.store(std::max(view, view_.load(std::memory_order_relaxed)), std::memory_order_release);
 }
 
+void CommitTracker::holds(std::vector<Held> held)
+{
+  const base::LockGuard lock(mutex_);
+  held_ = std::move(held);
+}
+
 void CommitTracker::committed(const Batch& batch)
 {
   {
@@ -165,7 +171,12 @@ TxStatus CommitTracker::status_locked(TxId id) const
 {
   // Read after the lock was taken: a seqno is in views_ before the head holds it, and gone from both after a repair.
   const auto last = std::max(store_.head_seqno(), committed_.seqno);
-  return status_of(id, id.seqno <= last ? views_.view_of(id.seqno) : 0, committed_);
+  auto local = id.seqno <= last ? views_.view_of(id.seqno) : 0;
+  // What another node's primary has ordered: applied once it is committed, but in the ledger of this node already.
+  for (const auto& held : held_)
+    if (local == 0 && held.first <= id.seqno && id.seqno <= held.last)
+      local = held.view;
+  return status_of(id, local, committed_);
 }
 
 TxStatus CommitTracker::status(TxId id) const

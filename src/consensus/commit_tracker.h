@@ -30,6 +30,16 @@ public:
   void blocked(const Error& why);
   /// Another node is primary in this view.
   void follows(View view);
+  /// What lies in the log of consensus and may still be committed, in order; all of it is told each time.
+  struct Held
+  {
+    View view = 0;
+    Seqno first = 0;
+    Seqno last = 0;
+
+    bool operator==(const Held&) const = default;
+  };
+  void holds(std::vector<Held> held);
   /// Under the store's lock: a view begins after what is committed; what was known above is void.
   void view_begun(View view);
   /// A batch is agreed on, durable, and what readers see: whoever waits for it is told.
@@ -58,6 +68,7 @@ private:
   std::atomic<View> view_{0}; ///< written under mutex_
   TxId committed_ GUARDED_BY(mutex_);
   ViewHistory views_ GUARDED_BY(mutex_);
+  std::vector<Held> held_ GUARDED_BY(mutex_); ///< of a node that follows
   SignatureIndex signatures_ GUARDED_BY(mutex_);
   /// By seqno: those that a batch settles are at the front.
   std::multimap<Seqno, std::pair<TxId, Ordering::Done>> barriers_ GUARDED_BY(mutex_);

@@ -388,6 +388,7 @@ Result<void> Sequencer::follow_roles()
     tracker_.follows(replica_.term());
   promises_.store(primary_ && !is_alone(), std::memory_order_release);
   tell_agreement();
+  tell_log();
   return {};
 }
 
@@ -408,6 +409,19 @@ void Sequencer::tell_agreement()
   agreement.primary = primary_;
   const base::LockGuard lock(agreement_mutex_);
   agreement_ = std::move(agreement);
+}
+
+/// What a node that follows has stored is pending, as what a primary has ordered is.
+void Sequencer::tell_log()
+{
+  std::vector<CommitTracker::Held> held;
+  if (!primary_)
+    for (const auto& batch : replica_.in_flight())
+      held.push_back({batch->signature_txid.view, batch->descriptor.first, batch->descriptor.last});
+  if (held == told_log_)
+    return;
+  told_log_ = held;
+  tracker_.holds(std::move(held));
 }
 
 Agreement Sequencer::agreement() const

@@ -168,6 +168,7 @@ private:
   Presence presence() const;
   Result<void> meet_others();
   void tell_agreement() EXCLUDES(agreement_mutex_);
+  void tell_log();
   Result<void> lead(bool records);
   Result<void> open_view(bool records);
   Result<void> record_place();
@@ -223,6 +224,7 @@ private:
   bool secret_begins_ = false;      ///< with that batch
   bool mark_due_ = false;           ///< with the next batch: the first of a view, or one was missed
   Mark committed_mark_;             ///< of the last batch
+  std::vector<CommitTracker::Held> told_log_;
   Index committed_index_ = 0;
   std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;

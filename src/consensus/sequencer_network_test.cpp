@@ -106,6 +106,32 @@ TEST_F(NetworkTest, APrimaryThatIsCutOffCommitsNothingAndFollowsAfterwards)
     EXPECT_EQ(sequencer(one).committed(), sequencer(second).committed()) << one;
 }
 
+TEST_F(NetworkTest, WhatABackupHasStoredIsPendingThere)
+{
+  begin(3);
+  const auto first = elect();
+  pass(3);
+  const auto second = first == 1 ? 2U : 1U;
+  const auto third = 6 - first - second;
+  std::optional<Result<void>> outcome;
+  const auto id = write(first, "key", "1", outcome);
+  ASSERT_TRUE(id);
+  EXPECT_EQ(sequencer(second).status(*id), TxStatus::unknown);
+  sequencer(first).step();
+  for (auto& one : std::exchange(sent_, {}))
+    if (one.to == second)
+      hand_over(std::move(one));
+  sequencer(second).step(); // what it answers has not arrived: nobody knows that a majority has it
+  EXPECT_EQ(sequencer(second).status(*id), TxStatus::pending);
+  EXPECT_EQ(sequencer(third).status(*id), TxStatus::unknown);
+  EXPECT_EQ(sequencer(second).status({id->view, id->seqno + 100}), TxStatus::unknown);
+  EXPECT_NE(sequencer(second).status({id->view + 1, id->seqno}), TxStatus::pending);
+  pass(30);
+  ASSERT_TRUE(outcome && *outcome);
+  for (const auto one : voters_)
+    EXPECT_EQ(sequencer(one).status(*id), TxStatus::committed) << one;
+}
+
 TEST_F(NetworkTest, WhatADeposedPrimaryHadProposedIsToldWhenOthersCommitIt)
 {
   begin(3);

@@ -33,6 +33,13 @@ public:
     return exchange(method, target, headers, body, on_body);
   }
 
+  void set_timeout(std::uint64_t milliseconds) override
+  {
+    connector_->set_timeout(milliseconds);
+    if (connection_)
+      connection_->set_timeout(milliseconds);
+  }
+
 private:
   Result<Response> exchange(
       const std::string& method, const std::string& target, const Headers& headers, std::string_view body,

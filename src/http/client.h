@@ -38,5 +38,8 @@ public:
   virtual Result<Response> send_streaming(
       const std::string& method, const std::string& target, const Headers& headers, std::string_view body,
       const std::function<bool(std::string_view)>& on_body) = 0;
+
+  /// The time limit from now on, for connecting and for each read and write; may be called while a body arrives.
+  virtual void set_timeout(std::uint64_t /*milliseconds*/) {}
 };
 }

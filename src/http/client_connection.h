@@ -21,6 +21,10 @@ public:
   ClientConnection(const ClientConnection&) = delete;
   ClientConnection& operator=(const ClientConnection&) = delete;
 
+  void set_timeout(std::uint64_t timeout_ms)
+  {
+    timeout_ms_ = timeout_ms;
+  }
   /// False when the server has closed it, or sent what nobody asked for.
   bool is_idle();
   Result<void> write(std::string_view bytes);
@@ -43,6 +47,10 @@ public:
   /// @return Error::unavailable if nobody answers; Error::denied if it is not the server that was meant
   Result<std::unique_ptr<ClientConnection>> connect() const;
 
+  void set_timeout(std::uint64_t timeout_ms)
+  {
+    options_.timeout_ms = timeout_ms;
+  }
   const std::string& host_and_port() const
   {
     return host_and_port_;

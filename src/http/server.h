@@ -112,6 +112,9 @@ public:
   {
     task();
   }
+  /// Told the id of the transaction that the request has become, before it is known whether it stands. Any thread may
+  /// call; the answer may come first.
+  virtual void note_transaction(const std::string& /*id*/) {}
 };
 
 /// Called on an I/O thread for each whole request that is within the limits, one at a time per connection and in

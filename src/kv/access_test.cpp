@@ -125,6 +125,38 @@ TEST(Access, ATransactionGoesOnAfterARefusal)
   EXPECT_EQ(state->find(map)->tree.size(), 2U);
 }
 
+// What the framework adds to an application's transaction gives the application no rights, before or after.
+TEST(Access, TheNodesPartOfATransactionIsTheNodesAlone)
+{
+  const std::string_view ours = "ccf.internal.x";
+  Store store;
+  const auto tx = store.begin();
+  tx->put(map, "a", "1");
+  EXPECT_THROW(tx->put(ours, "k", "v"), AccessDenied);
+  tx->as_node(
+      [&](Transaction& as_node)
+      {
+        EXPECT_THROW(as_node.put(map, "b", "2"), AccessDenied);
+        EXPECT_THROW(as_node.get(map, "a"), AccessDenied);
+        as_node.put(ours, "k", "v");
+        EXPECT_EQ(as_node.get(ours, "k"), "v");
+      });
+  EXPECT_THROW(tx->get(ours, "k"), AccessDenied);
+  EXPECT_THROW(tx->put(ours, "l", "v"), AccessDenied);
+  EXPECT_THROW(tx->remove(ours, "k"), AccessDenied);
+  EXPECT_THROW(tx->scan(ours), AccessDenied);
+  tx->put(map, "b", "2");
+  EXPECT_THROW(tx->as_node([](Transaction&) { throw std::runtime_error("as the test wants it"); }), std::runtime_error);
+  EXPECT_THROW(tx->put(ours, "l", "v"), AccessDenied);
+  ASSERT_TRUE(commit(store, tx));
+  EXPECT_EQ(store.begin_fresh()->base()->find(ours)->tree.size(), 1U);
+
+  const auto other = store.begin();
+  other->as_node([&](Transaction& as_node) { as_node.put(ours, "k", "w"); });
+  AccessTest::write_unchecked(*other, "ccf.internal.y", "k");
+  EXPECT_EQ(commit(store, other).error().code, ErrorCode::denied) << "one map of the node's brings no other";
+}
+
 // A map may be read before the write is refused, and written before the read is.
 TEST(Access, OneRightDoesNotBringTheOther)
 {

@@ -121,7 +121,7 @@ Result<TxId> Store::commit(const WriteTransaction& transaction, const std::funct
   CHECK(!tx.writes.empty(), "the caller commits only what has written something");
   // Looked at again, as an entry that should not be there can keep a node from ever starting again.
   for (const auto& [map, writes] : tx.writes)
-    if (!rights(tx.runs_by, map).write)
+    if (!tx.may_have_written(map))
       return fail(ErrorCode::denied, refusal(tx.runs_by, Access::write, map));
   if (tx.extent() > options_.large)
   {

@@ -91,6 +91,10 @@ public:
   void remove(std::string_view map, std::string_view key) override;
   void set_claims_digest(const Digest& digest) override;
 
+  /// Calls `work` with the rights of the node itself in place of those of whoever runs the transaction: for what the
+  /// framework adds of its own. The rights end with the call; what was written stays.
+  void as_node(const std::function<void(Transaction&)>& work);
+
   const Snapshot& base() const;
   RunBy runs_by() const;
   const WriteSet& writes() const;

@@ -1,6 +1,7 @@
 #include "base/check.h"
 #include "kv/transaction_impl.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace concordat::kv
@@ -17,9 +18,9 @@ MapAccess& WriteTransaction::Impl::access(std::string_view map, Access wanted)
 {
   if (last && last_name == map && allows(last->rights, wanted))
     return *last;
-  const auto has = rights(runs_by, map);
+  const auto has = rights(acts_as, map);
   if (!allows(has, wanted))
-    throw AccessDenied(refusal(runs_by, wanted, map));
+    throw AccessDenied(refusal(acts_as, wanted, map));
   auto at = maps.find(map);
   if (at == maps.end())
   {
@@ -66,6 +67,8 @@ std::optional<Tree::Found> WriteTransaction::Impl::read(MapAccess& access, std::
 void WriteTransaction::Impl::write(std::string_view map, std::string_view key, std::optional<std::string> value)
 {
   auto& a = access(map, Access::write);
+  if (acts_as != runs_by && std::ranges::find(of_node, map) == of_node.end())
+    of_node.emplace_back(map);
   auto* mine = own(map, a);
   if (!mine)
   {
@@ -77,6 +80,11 @@ void WriteTransaction::Impl::write(std::string_view map, std::string_view key, s
   if (!a.pinned.empty())
     a.pinned.erase(key);
   ++changes;
+}
+
+bool WriteTransaction::Impl::may_have_written(std::string_view map) const
+{
+  return rights(runs_by, map).write || std::ranges::find(of_node, map) != of_node.end();
 }
 
 std::uint64_t WriteTransaction::Impl::extent() const
@@ -173,6 +181,29 @@ void WriteTransaction::remove(std::string_view map, std::string_view key)
 void WriteTransaction::set_claims_digest(const Digest& digest)
 {
   impl_->claims = digest;
+}
+
+void WriteTransaction::as_node(const std::function<void(Transaction&)>& work)
+{
+  // The map that was touched last is not looked up again, so neither may find that of the other.
+  struct Acting
+  {
+    explicit Acting(Impl& acts) : impl(acts)
+    {
+      impl.acts_as = RunBy::node;
+      impl.last = nullptr;
+    }
+    ~Acting()
+    {
+      impl.acts_as = impl.runs_by;
+      impl.last = nullptr;
+    }
+    Acting(const Acting&) = delete;
+    Acting& operator=(const Acting&) = delete;
+    Impl& impl;
+  };
+  const Acting acting(*impl_);
+  work(*this);
 }
 
 const Snapshot& WriteTransaction::base() const

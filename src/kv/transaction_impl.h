@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace concordat::kv
 {
@@ -50,8 +51,10 @@ struct MapAccess
 /// What a WriteTransaction remembers.
 struct WriteTransaction::Impl
 {
-  Impl(Snapshot snapshot, RunBy who) : base(std::move(snapshot)), runs_by(who) {}
+  Impl(Snapshot snapshot, RunBy who) : base(std::move(snapshot)), runs_by(who), acts_as(who) {}
 
+  /// Whether what it has written to a map may stand.
+  bool may_have_written(std::string_view map) const;
   /// Throws AccessDenied if the map may not be touched in that way.
   MapAccess& access(std::string_view map, Access wanted);
   /// The transaction's own writes to a map; null if there are none.
@@ -69,6 +72,8 @@ struct WriteTransaction::Impl
 
   Snapshot base;
   RunBy runs_by;
+  RunBy acts_as;                      ///< `runs_by`, but for what the framework adds
+  std::vector<std::string> of_node{}; ///< maps that the node itself has written, beside whoever runs this
   WriteSet writes;
   std::uint64_t changes = 0; ///< counts writes, so that cursors notice them
   Digest claims{};

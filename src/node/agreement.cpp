@@ -14,6 +14,7 @@
 
 #include <boost/json.hpp>
 
+#include <cstdlib>
 #include <thread>
 
 /// Being one of several: the way to the other nodes, who of them takes part, and what a primary sees to.
@@ -22,6 +23,8 @@ namespace concordat::node
 namespace
 {
 constexpr std::chrono::milliseconds steward_pause{100};
+/// For tests of rolling upgrades: which versions of the protocol between nodes this program claims to speak.
+constexpr const char* claimed_versions = "CONCORDAT_TEST_PEER_VERSIONS";
 
 /// Who should agree on transactions (governance.md §10.2, §10.3): a node that retires does until that is committed.
 std::vector<consensus::EngineId> who_takes_part(const kv::Snapshot& committed)
@@ -81,6 +84,14 @@ Result<void> Node::start_link(const std::string& node_certificate_pem)
   options.published_address = string_member(configured, "published_address");
   if (driven_)
     options.channel = driven_->channel;
+  if (const char* const claimed = std::getenv(claimed_versions))
+  {
+    const auto versions = peer::VersionRange::parse(claimed);
+    if (!versions)
+      return fail(std::string("the environment variable ") + claimed_versions, versions.error());
+    spdlog::warn("this node claims to speak versions {} of the protocol between nodes, for a test", claimed);
+    options.tune = [versions = *versions](peer::Options& channel) { channel.versions = versions; };
+  }
   auto link = PeerLink::start(options, clock_);
   if (!link)
     return fail("cannot listen for other nodes", link.error());
@@ -102,7 +113,12 @@ void Node::be_one_of_several(consensus::SequencerOptions& options, consensus::En
       configuration_.election_timeout / std::max(configuration_.message_timeout, std::chrono::milliseconds(1)));
   options.wanted = who_takes_part;
   options.peers = link_.get();
-  options.published = [this](const kv::Snapshot& committed) { link_->set_state(committed); };
+  options.published = [this](const kv::Snapshot& committed)
+  {
+    link_->set_state(committed);
+    if (const auto* const dispatcher = serving_.load(std::memory_order_acquire))
+      dispatcher->look();
+  };
 }
 
 Result<void> Node::take_part(
@@ -181,10 +197,31 @@ void Node::connect_requests(base::Executor& pool)
           .send = send,
           .run = [this](const std::shared_ptr<http::Exchange>& exchange, View view)
           { dispatcher_->handle_forwarded(exchange, view); }},
-      pool);
+      pool, clock_);
   link_->handle(
       PeerMessage::forwarded_request, [this](peer::Received message) { forwarded_->take(std::move(message)); });
   link_->handle(PeerMessage::forwarded_answer, [this](const peer::Received& message) { forwarder_->take(message); });
+  link_->handle(
+      PeerMessage::forwarded_place, [this](const peer::Received& message) { forwarder_->take_place(message); });
+  link_->handle(
+      PeerMessage::forwarded_stream, [this](const peer::Received& message) { forwarder_->take_stream(message); });
+  link_->handle(
+      PeerMessage::forwarded_piece, [this](const peer::Received& message) { forwarder_->take_piece(message); });
+  link_->handle(PeerMessage::forwarded_more, [this](const peer::Received& message) { forwarded_->take_more(message); });
+  link_->handle(
+      PeerMessage::node_update,
+      [this, &pool](const peer::Received& message)
+      {
+        auto update = NodeUpdate::decode(message.bytes);
+        if (!update)
+          return spdlog::warn("what node {} says of itself is dropped: {}", message.from, update.error().describe());
+        base::Job job;
+        job.owner = "nodes";
+        job.bytes = message.bytes.size();
+        job.run = [this, from = message.from, said = std::move(*update)] { write_update(from, said); };
+        job.refuse = [](base::Refusal) {};
+        (void)pool.submit(std::move(job));
+      });
 }
 
 void Node::be_steward()
@@ -199,6 +236,11 @@ void Node::be_steward()
 void Node::look_after_nodes()
 {
   const auto committed = store_.committed();
+  dispatcher_->look();
+  if (forwarded_)
+    forwarded_->look();
+  keep_record_true(committed);
+  show_certificate(committed);
   if (!sequencer_->can_write() || !(readmissions_.any() || any_retired(committed)))
     return;
   const auto transaction = store_.begin_fresh(kv::RunBy::node);

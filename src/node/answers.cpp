@@ -95,8 +95,8 @@ Response answer_too_large(const Headers& headers)
 {
   auto response = Response::error(
       500, "InternalError",
-      "The primary's answer is too large to be forwarded, and the request may have taken effect; ask the primary "
-      "itself (GET /node/network/nodes/primary)");
+      "The primary's answer is too large to be forwarded, or too many such answers are being sent, and the request may "
+      "have taken effect; ask the primary itself (GET /node/network/nodes/primary)");
   if (const auto id = find_header(headers, "x-ms-ccf-transaction-id"))
     response.headers.emplace_back("x-ms-ccf-transaction-id", *id);
   return response;
@@ -122,6 +122,48 @@ Response not_committed(const Error& error)
   return Response::error(
       503, "TransactionReplicationFailed",
       "Whether this took effect is not known; ask GET /app/tx for its transaction id: " + error.describe());
+}
+
+Response after_what_never_was(TxId id)
+{
+  return Response::error(
+      409, "TransactionInvalid",
+      "Transaction " + id.to_string() + ", which x-concordat-after names, was never committed, and cannot be any more");
+}
+
+Response after_what_is_not_here(TxId id)
+{
+  return later(
+      503, "TransactionPendingOrUnknown",
+      "Transaction " + id.to_string() +
+          ", which x-concordat-after names, is not committed as far as this node knows; try again later");
+}
+
+Response too_many_wait_for_state()
+{
+  return later(
+      503, "TooManyPendingRequests", "Too many requests wait for transactions that x-concordat-after names; try again");
+}
+
+Response bad_request_id(std::string_view message)
+{
+  return Response::error(400, "InvalidHeaderValue", message);
+}
+
+Response request_id_reused()
+{
+  return Response::error(
+      422, "RequestIdReused",
+      "You have made another request under this x-concordat-request-id, which took effect; nothing was done. Give "
+      "every request an id of its own");
+}
+
+Response answer_not_kept()
+{
+  return Response::error(
+      409, "AnswerNotKept",
+      "This request took effect when it was made first, in the transaction that x-ms-ccf-transaction-id names; its "
+      "answer was too large to be kept");
 }
 
 Response too_many_conflicts()

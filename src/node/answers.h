@@ -50,6 +50,21 @@ Response forwarding_timeout();
 /// @param why  a sentence without a stop
 Response fate_unknown(std::string_view why);
 
+// Of requests that name a transaction which they must not be older than (docs/repeating.md).
+
+Response after_what_never_was(TxId id);
+/// In time.
+Response after_what_is_not_here(TxId id);
+Response too_many_wait_for_state();
+
+// Of writes that carry an id under which they may be repeated (docs/repeating.md).
+
+Response bad_request_id(std::string_view message);
+/// The id stands for another request of the same caller.
+Response request_id_reused();
+/// The first answer is not there any more, but what it answered took effect.
+Response answer_not_kept();
+
 Response too_many_conflicts();
 
 /// Too many transactions wait for agreement.

@@ -19,7 +19,9 @@ constexpr std::uint64_t request_overhead = 4096;
 constexpr std::size_t longest_named_path = 512;
 }
 
-Dispatcher::Dispatcher(Services& services, std::vector<Frontend> frontends) : services_(services)
+Dispatcher::Dispatcher(Services& services, std::vector<Frontend> frontends)
+    : services_(services),
+      waiters_(std::make_unique<StateWaiters>(services.ordering, services.clock))
 {
   frontends_.reserve(frontends.size()); // endpoints refer to their frontend
   for (auto& frontend : frontends)
@@ -142,9 +144,20 @@ void Dispatcher::handle(const std::shared_ptr<http::Exchange>& exchange) const
   begin(run, exchange, endpoint, here);
 }
 
+/// Has the request run, once this node has what it must not be older than.
+void Dispatcher::begin(
+    const std::shared_ptr<RequestRun>& run, const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint,
+    bool here) const
+{
+  const auto* const interface = interface_of(exchange->session());
+  waiters_->wait(
+      exchange, interface ? interface->forwarding_timeout : RpcInterface().forwarding_timeout,
+      [this, run, exchange, &endpoint, here] { begin_fresh(run, exchange, endpoint, here); });
+}
+
 /// Has the request run, here or on the pool. What only reads waits until the others have said that this node still
 /// leads: they may have gone on without it, and then it would tell of a past that somebody was told the end of.
-void Dispatcher::begin(
+void Dispatcher::begin_fresh(
     const std::shared_ptr<RequestRun>& run, const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint,
     bool here) const
 {

@@ -4,6 +4,7 @@
 #include "http/router.h"
 #include "http/server.h"
 #include "node/services.h"
+#include "node/state_waiters.h"
 
 #include <cstdint>
 #include <functional>
@@ -45,6 +46,13 @@ public:
   /// nowhere (http-api.md §2.6). Called on threads of the channel between nodes: it runs on the pool.
   void handle_forwarded(const std::shared_ptr<http::Exchange>& exchange, View view) const;
 
+  /// Lets requests go on that wait for what was committed, or for long enough: to be called after each commit and from
+  /// time to time. Any thread may call.
+  void look() const
+  {
+    waiters_->look();
+  }
+
 private:
   struct Installed
   {
@@ -67,9 +75,13 @@ private:
   void begin(
       const std::shared_ptr<RequestRun>& run, const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint,
       bool here) const;
+  void begin_fresh(
+      const std::shared_ptr<RequestRun>& run, const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint,
+      bool here) const;
   void queue(const std::shared_ptr<RequestRun>& run, std::uint64_t body_size) const;
 
   Services& services_;
+  std::unique_ptr<StateWaiters> waiters_;
   std::vector<Installed> frontends_;
   const Installed* app_ = nullptr;
   struct Accepted

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/worker_pool.h"
 #include "concordat/transaction.h"
 #include "http/server.h"
 #include "node/callers.h"
+#include "node/forwarded_stream.h"
 #include "node/peer_message.h"
 #include "peer/channel.h"
 
@@ -27,17 +29,28 @@ public:
     /// Answers the exchange in any case, if this node is primary in that view; must not wait.
     std::function<void(const std::shared_ptr<http::Exchange>&, View)> run;
   };
-  /// @param pool  reads answers that are streams; outlives the exchanges
-  ForwardedRequests(Options options, base::Executor& pool);
+  /// @param pool   reads answers that are streams; outlives the exchanges, as `clock` does
+  ForwardedRequests(Options options, base::Executor& pool, const base::Clock& clock);
 
   /// A message of kind `forwarded_request`.
   void take(peer::Received message);
+  /// A message of kind `forwarded_more`.
+  void take_more(const peer::Received& message)
+  {
+    streams_->take(message);
+  }
+  /// To be called from time to time.
+  void look()
+  {
+    streams_->look();
+  }
 
 private:
   std::shared_ptr<Client> client_of(const std::string& certificate) EXCLUDES(mutex_);
 
   const Options options_;
   base::Executor& pool_;
+  const std::shared_ptr<OutgoingStreams> streams_; ///< of answers that are being sent
   base::Mutex mutex_;
   std::map<std::string, std::shared_ptr<Client>> clients_ GUARDED_BY(mutex_); ///< by certificate
 };

@@ -56,16 +56,29 @@ void Forwarder::start()
 void Forwarder::stop()
 {
   std::map<std::uint64_t, Waiting> all;
+  std::map<std::uint64_t, Streaming> streams;
   {
     const base::LockGuard lock(mutex_);
     stopped_ = true;
     all.swap(waiting_);
+    streams.swap(streams_);
   }
+  for (const auto& [id, one] : streams)
+    if (const auto body = one.body.lock())
+      body->break_off();
   changed_.notify_all();
   if (thread_.joinable())
     thread_.join();
   for (const auto& [id, one] : all)
-    one.exchange->respond(answers::fate_unknown("This node is stopping"));
+    give_up(one, answers::fate_unknown("This node is stopping"));
+}
+
+/// Nobody here knows what became of it; whoever knows its id can ask.
+void Forwarder::give_up(const Waiting& one, Response response)
+{
+  if (one.txid)
+    response.headers.emplace_back("x-ms-ccf-transaction-id", one.txid->to_string());
+  one.exchange->respond(std::move(response));
 }
 
 void Forwarder::forward(const std::shared_ptr<http::Exchange>& exchange, View view, std::chrono::milliseconds timeout)
@@ -84,7 +97,7 @@ void Forwarder::forward(const std::shared_ptr<http::Exchange>& exchange, View vi
       id = ++last_;
       begins = waiting_.empty();
       // Before it is sent: the answer may be here before `send` returns.
-      waiting_.emplace(id, Waiting{exchange, *primary, clock_.steady() + timeout});
+      waiting_.emplace(id, Waiting{exchange, *primary, clock_.steady() + timeout, {}});
     }
   }
   if (id == 0)
@@ -116,17 +129,72 @@ void Forwarder::take(const peer::Received& message)
   auto answer = ForwardedAnswer::decode(message.bytes);
   if (!answer)
     return spdlog::warn("an answer of node {} is dropped: {}", message.from, answer.error().describe());
-  std::shared_ptr<http::Exchange> exchange;
+  if (const auto exchange = answered_by(message.from, answer->id))
+    exchange->respond(std::move(answer->response), answer->close);
+}
+
+std::shared_ptr<http::Exchange> Forwarder::answered_by(const peer::NodeId& node, std::uint64_t id)
+{
+  const base::LockGuard lock(mutex_);
+  const auto found = waiting_.find(id);
+  // Late, or of somebody who was not asked.
+  if (found == waiting_.end() || found->second.primary.node != node)
+    return nullptr;
+  auto exchange = std::move(found->second.exchange);
+  waiting_.erase(found);
+  return exchange;
+}
+
+void Forwarder::take_stream(const peer::Received& message)
+{
+  auto answer = ForwardedAnswer::decode(message.bytes);
+  if (!answer)
+    return spdlog::warn("an answer of node {} is dropped: {}", message.from, answer.error().describe());
+  const auto exchange = answered_by(message.from, answer->id);
+  const auto body = std::make_shared<IncomingStream>(
+      [send = options_.send, node = message.from, id = answer->id](bool more)
+      { (void)send(node, PeerMessage::forwarded_more, ForwardedMore{id, more}.encode()); });
+  // Nobody waits for it any more: the end of `body` says so.
+  if (!exchange)
+    return;
   {
     const base::LockGuard lock(mutex_);
-    const auto found = waiting_.find(answer->id);
-    // Late, or of somebody who was not asked.
-    if (found == waiting_.end() || found->second.primary.node != message.from)
-      return;
-    exchange = std::move(found->second.exchange);
-    waiting_.erase(found);
+    std::erase_if(streams_, [](const auto& one) { return one.second.body.expired(); });
+    streams_[answer->id] = {message.from, body};
   }
+  body->begin();
+  answer->response.stream = body;
   exchange->respond(std::move(answer->response), answer->close);
+}
+
+void Forwarder::take_piece(const peer::Received& message)
+{
+  auto piece = ForwardedPiece::decode(message.bytes);
+  if (!piece)
+    return spdlog::warn("a piece of an answer of node {} is dropped: {}", message.from, piece.error().describe());
+  std::shared_ptr<IncomingStream> body;
+  {
+    const base::LockGuard lock(mutex_);
+    const auto found = streams_.find(piece->id);
+    if (found == streams_.end() || found->second.node != message.from)
+      return;
+    body = found->second.body.lock();
+    if (!body || piece->end != ForwardedPiece::End::none)
+      streams_.erase(found);
+  }
+  if (body)
+    body->take(std::move(*piece));
+}
+
+void Forwarder::take_place(const peer::Received& message)
+{
+  const auto place = ForwardedPlace::decode(message.bytes);
+  if (!place)
+    return spdlog::warn("a message of node {} is dropped: {}", message.from, place.error().describe());
+  const base::LockGuard lock(mutex_);
+  const auto found = waiting_.find(place->id);
+  if (found != waiting_.end() && found->second.primary == Primary{message.from, place->txid.view})
+    found->second.txid = place->txid;
 }
 
 void Forwarder::look()
@@ -134,7 +202,7 @@ void Forwarder::look()
   const auto primary = options_.primary();
   const bool leads = options_.leads();
   const auto now = clock_.steady();
-  std::vector<std::pair<std::shared_ptr<http::Exchange>, bool>> over;
+  std::vector<std::pair<Waiting, bool>> over;
   {
     const base::LockGuard lock(mutex_);
     for (auto at = waiting_.begin(); at != waiting_.end();)
@@ -145,15 +213,16 @@ void Forwarder::look()
       const bool deposed = leads || (primary && *primary != one.primary);
       if (late || deposed)
       {
-        over.emplace_back(std::move(one.exchange), late);
+        over.emplace_back(std::move(one), late);
         at = waiting_.erase(at);
       }
       else
         ++at;
     }
   }
-  for (const auto& [exchange, late] : over)
-    exchange->respond(
+  for (const auto& [one, late] : over)
+    give_up(
+        one,
         late ? answers::forwarding_timeout() : answers::fate_unknown("The primary that was asked leads no longer"));
 }
 

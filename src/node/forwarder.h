@@ -4,6 +4,7 @@
 #include "base/mutex.h"
 #include "concordat/transaction.h"
 #include "http/server.h"
+#include "node/forwarded_stream.h"
 #include "node/peer_message.h"
 #include "peer/channel.h"
 
@@ -61,6 +62,12 @@ public:
 
   /// A message of kind `forwarded_answer`.
   void take(const peer::Received& message) EXCLUDES(mutex_);
+  /// A message of kind `forwarded_place`: who has to be told that nothing is known is told the transaction's id.
+  void take_place(const peer::Received& message) EXCLUDES(mutex_);
+  /// A message of kind `forwarded_stream`: the answer goes on as its pieces come.
+  void take_stream(const peer::Received& message) EXCLUDES(mutex_);
+  /// A message of kind `forwarded_piece`.
+  void take_piece(const peer::Received& message) EXCLUDES(mutex_);
   /// Answers those whose time is over, and those whose primary leads no longer.
   void look() EXCLUDES(mutex_);
 
@@ -72,14 +79,24 @@ private:
     std::shared_ptr<http::Exchange> exchange;
     Primary primary;
     std::chrono::steady_clock::time_point deadline;
+    std::optional<TxId> txid = {}; ///< of the transaction that it has become
   };
+  static void give_up(const Waiting& one, Response response);
   std::shared_ptr<http::Exchange> take_out(std::uint64_t id) EXCLUDES(mutex_);
+  /// Of who was asked under that number, and has answered.
+  std::shared_ptr<http::Exchange> answered_by(const peer::NodeId& node, std::uint64_t id) EXCLUDES(mutex_);
 
   const Options options_;
   const base::Clock& clock_;
   mutable base::Mutex mutex_;
   base::CondVar changed_; ///< somebody waits, or it stops
   std::map<std::uint64_t, Waiting> waiting_ GUARDED_BY(mutex_);
+  struct Streaming
+  {
+    peer::NodeId node;
+    std::weak_ptr<IncomingStream> body; ///< that the connection of the client holds
+  };
+  std::map<std::uint64_t, Streaming> streams_ GUARDED_BY(mutex_); ///< by request
   std::uint64_t last_ GUARDED_BY(mutex_) = 0;
   bool stopped_ GUARDED_BY(mutex_) = false;
   std::thread thread_;

@@ -237,4 +237,41 @@ TEST_F(ForwarderTest, LooksAtTheTimeByItself)
   watchful.stop();
   EXPECT_EQ(exchange->answer->status, 504);
 }
+TEST_F(ForwarderTest, WhoIsToldThatNothingIsKnownIsToldWhichTransactionItIs)
+{
+  const auto place = [&](std::uint64_t id, TxId txid, std::string from = "primary")
+  {
+    forwarder.take_place({std::move(from), peer::Lane::bulk, 20, joined(ForwardedPlace{id, txid}.encode()), nullptr});
+  };
+  const auto late = forward();
+  const auto other = forward();
+  place(sent[0].request.id, {2, 7});
+  place(sent[1].request.id, {2, 8}, "somebody else");
+  place(sent[1].request.id, {3, 8}); // of a view in which it was not asked
+  place(sent[1].request.id + 7, {2, 9});
+  forwarder.take_place({"primary", peer::Lane::bulk, 20, "garbage", nullptr});
+  EXPECT_FALSE(late->answer);
+  advance(3);
+  EXPECT_EQ(late->answer->status, 504);
+  EXPECT_EQ(test::txid_of(*late->answer), "2.7");
+  EXPECT_EQ(other->answer->status, 504);
+  EXPECT_EQ(test::txid_of(*other->answer), "");
+
+  const auto deposed = forward();
+  place(sent[2].request.id, {2, 10});
+  primary = Forwarder::Primary{"another", 3};
+  advance(0);
+  EXPECT_EQ(deposed->answer->status, 503);
+  EXPECT_EQ(test::txid_of(*deposed->answer), "2.10");
+}
+
+TEST_F(ForwarderTest, WhatHasItsPlaceIsAnsweredAsAnyOther)
+{
+  const auto exchange = forward();
+  forwarder.take_place(
+      {"primary", peer::Lane::bulk, 20, joined(ForwardedPlace{sent[0].request.id, {2, 7}}.encode()), nullptr});
+  forwarder.take(answer(sent[0].request.id, 200, "written"));
+  EXPECT_EQ(exchange->answer->body, "written");
+  EXPECT_EQ(test::txid_of(*exchange->answer), "") << "the answer says it itself";
+}
 }

@@ -9,6 +9,7 @@ namespace
 {
 using test::code_of;
 using test::endpoint;
+using test::FakeExchange;
 using test::FakeNode;
 using test::header_of;
 using test::txid_of;
@@ -72,27 +73,47 @@ struct ForwardingTest : testing::Test
   FakeNode primary;
   int runs = 0;
   int requests = 0;
-  bool cut = false; ///< what leaves arrives nowhere
+  bool cut = false;        ///< what leaves arrives nowhere
+  std::size_t largest = 0; ///< of the messages of the primary
   ForwardedRequests received{
       {.send =
            [this](const peer::NodeId& to, PeerMessage kind, const peer::Payload& payload)
        {
          EXPECT_EQ(to, "backup");
-         if (!cut)
-           forwarder.take({"primary", peer::Lane::bulk, static_cast<std::uint16_t>(kind), joined(payload), nullptr});
+         const peer::Received message{
+             "primary", peer::Lane::bulk, static_cast<std::uint16_t>(kind), joined(payload), nullptr};
+         if (cut)
+           return true;
+         largest = std::max(largest, message.bytes.size());
+         if (kind == PeerMessage::forwarded_place)
+           forwarder.take_place(message);
+         else if (kind == PeerMessage::forwarded_answer)
+           forwarder.take(message);
+         else if (kind == PeerMessage::forwarded_stream)
+           forwarder.take_stream(message);
+         else if (kind == PeerMessage::forwarded_piece)
+           forwarder.take_piece(message);
          return true;
        },
        .run = [this](const std::shared_ptr<http::Exchange>& exchange, View view)
        { primary.dispatcher->handle_forwarded(exchange, view); }},
-      primary.pool};
+      primary.pool,
+      primary.clock};
   Forwarder forwarder{
       {.send =
            [this](const peer::NodeId& to, PeerMessage kind, const peer::Payload& payload)
        {
          EXPECT_EQ(to, "primary");
+         peer::Received message{"backup", peer::Lane::bulk, static_cast<std::uint16_t>(kind), joined(payload), nullptr};
+         if (kind == PeerMessage::forwarded_more)
+         {
+           if (!cut)
+             received.take_more(message);
+           return true;
+         }
          ++requests;
          if (!cut)
-           received.take({"backup", peer::Lane::bulk, static_cast<std::uint16_t>(kind), joined(payload), nullptr});
+           received.take(std::move(message));
          return true;
        },
        .primary = [] { return Forwarder::Primary{"primary", 2}; }},
@@ -258,45 +279,195 @@ TEST_F(ForwardingTest, WithoutAForwarderItSaysSo)
   EXPECT_EQ(backup.send(*session, "POST", "/app/write")->answer->status, 500);
 }
 
-TEST_F(ForwardingTest, StreamsAreReadOnThePoolAndBounded)
+namespace
 {
-  struct Pieces : BodySource
+/// Pieces of 1 MiB, then a failure if it is to fail.
+struct Pieces : BodySource
+{
+  Pieces(int number, int& taken, bool breaks) : left(number), read(taken), fails(breaks) {}
+  bool next(std::string& piece) override
   {
-    explicit Pieces(int number) : left(number) {}
-    bool next(std::string& piece) override
-    {
-      piece.assign(1 << 20, 'x');
-      return left-- > 0;
-    }
-    int left;
-  };
-  int pieces = 3;
-  auto streams = endpoint(
-      "POST", "/stream", Mode::read_write,
-      [&](Context& context)
-      {
-        context.transaction().put("records", "k", "v");
-        auto response = Response::text("");
-        response.stream = std::make_shared<Pieces>(pieces);
-        return response;
-      });
-  for (auto* const node : {&backup, &primary})
-    node->serve({streams});
-  const auto session = backup.session();
-  auto exchange = backup.send(*session, "POST", "/app/stream");
-  work();
-  EXPECT_FALSE(exchange->answer) << "not on the thread that agrees";
-  work();
-  ASSERT_TRUE(exchange->answer);
-  EXPECT_EQ(exchange->answer->body.size(), 3U << 20);
+    if (left == 0 && fails)
+      throw std::runtime_error("as the test wants it");
+    piece.assign(1 << 20, static_cast<char>('a' + read % 26));
+    if (left == 0)
+      return false;
+    ++read;
+    --left;
+    return true;
+  }
+  int left;
+  int& read;
+  bool fails;
+};
 
-  pieces = 40;
-  exchange = backup.send(*session, "POST", "/app/stream");
+struct StreamedForwardingTest : ForwardingTest
+{
+  StreamedForwardingTest()
+  {
+    auto streams = endpoint(
+        "POST", "/stream", Mode::read_write,
+        [this](Context& context)
+        {
+          context.transaction().put("records", "k", "v");
+          auto response = Response::text("");
+          if (whole != 0)
+            response.body.assign(whole, 'w');
+          else
+            response.stream = std::make_shared<Pieces>(pieces, taken, fails);
+          return response;
+        });
+    for (auto* const node : {&backup, &primary})
+      node->serve({streams});
+  }
+  Response ask()
+  {
+    session = backup.session();
+    exchange = backup.send(*session, "POST", "/app/stream");
+    work();
+    if (whole == 0)
+    {
+      EXPECT_FALSE(exchange->answer) << "not on the thread that agrees";
+      work();
+    }
+    EXPECT_EQ(exchange->answers, 1);
+    return std::move(exchange->answer).value_or(Response::empty(599));
+  }
+  std::uint64_t read_all(const Response& response)
+  {
+    std::uint64_t size = 0;
+    for (std::string piece;;)
+    {
+      work();
+      if (!response.stream->next(piece))
+        return size;
+      size += piece.size();
+    }
+  }
+
+  std::shared_ptr<http::Session> session;
+  std::shared_ptr<FakeExchange> exchange;
+  int pieces = 1;
+  int taken = 0;
+  bool fails = false;
+  std::size_t whole = 0;
+};
+}
+
+TEST_F(StreamedForwardingTest, AStreamThatIsSmallComesAsAWhole)
+{
+  const auto response = ask();
+  EXPECT_FALSE(response.stream);
+  EXPECT_EQ(response.body.size(), 1U << 20);
+}
+
+TEST_F(StreamedForwardingTest, ALargeOneComesInPiecesOfWhichFewLieReady)
+{
+  pieces = 100;
+  const auto response = ask();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(txid_of(response), "2.6");
+  ASSERT_TRUE(response.stream);
   work();
-  work();
-  ASSERT_TRUE(exchange->answer);
-  EXPECT_EQ(exchange->answer->status, 500);
-  EXPECT_EQ(txid_of(*exchange->answer), "2.7") << "it was written, and this says what";
+  EXPECT_LE(taken, 8) << "the client has not taken anything";
+  EXPECT_EQ(read_all(response), std::uint64_t{100} << 20);
+  EXPECT_LE(largest, (1U << 20) + 100);
+  std::string piece;
+  EXPECT_FALSE(response.stream->next(piece));
+}
+
+TEST_F(StreamedForwardingTest, OneThatBreaksOffIsNeverTakenForWhole)
+{
+  pieces = 10;
+  fails = true;
+  const auto response = ask();
+  ASSERT_TRUE(response.stream);
+  EXPECT_THROW(read_all(response), std::runtime_error);
+  EXPECT_EQ(taken, 10);
+}
+
+TEST_F(StreamedForwardingTest, OneThatFailsAtOnceSaysWhichTransactionWasWritten)
+{
+  fails = true;
+  const auto response = ask();
+  EXPECT_EQ(response.status, 500);
+  EXPECT_EQ(txid_of(response), "2.6");
+}
+
+TEST_F(StreamedForwardingTest, ALargeBodyIsCutToo)
+{
+  whole = (std::size_t{40} << 20) + 7;
+  const auto response = ask();
+  ASSERT_TRUE(response.stream);
+  EXPECT_EQ(read_all(response), whole);
+  EXPECT_LE(largest, (1U << 20) + 100);
+}
+
+TEST_F(StreamedForwardingTest, WhoWantsNoMoreHoldsNothingAtThePrimary)
+{
+  pieces = 1000;
+  for (int i = 0; i < 200; ++i)
+  {
+    const auto response = ask();
+    EXPECT_EQ(response.status, 200) << i;
+  }
+}
+
+TEST_F(StreamedForwardingTest, ANodeThatIsGoneHoldsNothingForLong)
+{
+  pieces = 1000;
+  std::vector<Response> held;
+  for (int i = 0; i < 64; ++i)
+    held.push_back(ask());
+  EXPECT_EQ(ask().status, 500) << "each may hold a state of the store";
+  cut = true;
+  held.clear();
+  cut = false;
+  primary.clock.seconds += 61;
+  received.look();
+  EXPECT_EQ(ask().status, 200);
+}
+
+TEST_F(StreamedForwardingTest, WhatNobodyAskedForIsDropped)
+{
+  pieces = 100;
+  const auto response = ask();
+  const auto send = [&](std::string from, std::uint64_t id, std::string bytes)
+  {
+    auto payload = ForwardedPiece{id, ForwardedPiece::End::whole, std::move(bytes)}.encode();
+    forwarder.take_piece({std::move(from), peer::Lane::bulk, 23, joined(*payload), nullptr});
+  };
+  for (std::uint64_t id = 0; id < 100; ++id)
+    send("primary", id, "garbage");
+  forwarder.take_piece({"primary", peer::Lane::bulk, 23, "garbage", nullptr});
+  received.take_more({"backup", peer::Lane::bulk, 24, "garbage", nullptr});
+  received.take_more({"another", peer::Lane::bulk, 24, joined(ForwardedMore{1, false}.encode()), nullptr});
+  EXPECT_EQ(read_all(response), std::uint64_t{100} << 20);
+}
+
+TEST(IncomingStream, EndsWhenNothingComes)
+{
+  int asked = 0;
+  IncomingStream stream([&](bool more) { asked += more ? 1 : 100; }, std::chrono::milliseconds(1));
+  stream.begin();
+  stream.take({1, ForwardedPiece::End::none, "piece"});
+  std::string piece;
+  EXPECT_TRUE(stream.next(piece));
+  EXPECT_EQ(piece, "piece");
+  EXPECT_THROW(stream.next(piece), std::runtime_error);
+  EXPECT_THROW(stream.next(piece), std::runtime_error);
+  EXPECT_EQ(asked, static_cast<int>(IncomingStream::ahead) + 1);
+}
+
+TEST(IncomingStream, TakesNoMoreThanItAskedFor)
+{
+  IncomingStream stream([](bool) {});
+  for (unsigned i = 0; i < 2 * IncomingStream::ahead; ++i)
+    stream.take({1, ForwardedPiece::End::none, "piece"});
+  std::string piece;
+  for (unsigned i = 0; i <= IncomingStream::ahead; ++i)
+    EXPECT_TRUE(stream.next(piece));
+  EXPECT_THROW(stream.next(piece), std::runtime_error);
 }
 
 TEST_F(ForwardingTest, GarbageOfAnotherNodeRunsNothing)
@@ -413,5 +584,41 @@ TEST_F(RedirectionTest, ReadsAndThePrimaryAnswerThemselves)
   const auto written = node.send(*session, "POST", "/app/write");
   node.ordering.settle();
   EXPECT_EQ(written->answer->status, 200);
+}
+TEST_F(ForwardingTest, AWriteThatIsNotAgreedOnInTimeIsToldItsTransaction)
+{
+  const auto session = backup.session();
+  const auto exchange = backup.send(*session, "POST", "/app/write", "value");
+  primary.pool.take().run(); // it has its place, and nobody agrees
+  backup.clock.seconds += 10;
+  forwarder.look();
+  ASSERT_TRUE(exchange->answer);
+  EXPECT_EQ(exchange->answer->status, 504);
+  EXPECT_EQ(txid_of(*exchange->answer), "2.6");
+}
+
+TEST_F(ForwardingTest, AWriteThatIsSentAgainThroughAnotherNodeIsDoneOnce)
+{
+  Request request;
+  request.method = "POST";
+  request.path = "/app/guarded";
+  request.headers = {{"x-concordat-request-id", "one"}};
+  const auto session = backup.session(&primary.member);
+  cut = false;
+  const auto first = backup.send(*session, request);
+  primary.pool.take().run();
+  cut = true; // the answer is lost
+  primary.ordering.settle();
+  backup.clock.seconds += 10;
+  forwarder.look();
+  EXPECT_EQ(first->answer->status, 504);
+  cut = false;
+  const auto other = primary.session(&primary.member);
+  const auto again = primary.send(*other, request);
+  work();
+  EXPECT_EQ(again->answer->status, 200);
+  EXPECT_EQ(again->answer->body, "written");
+  EXPECT_TRUE(txid_of(*again->answer).ends_with(".6"));
+  EXPECT_EQ(primary.ordering.submissions, 1);
 }
 }

@@ -131,6 +131,9 @@ private:
   Result<void> bind();
   Result<void> create_service();
   Result<void> refresh_record();
+  void keep_record_true(const kv::Snapshot& committed);
+  void write_update(const std::string& node_id, const NodeUpdate& update);
+  void show_certificate(const kv::Snapshot& committed);
   Result<void> open_service();
   Result<void> prepare(base::Executor& pool);
   Result<void> prepare_driven();
@@ -172,6 +175,8 @@ private:
   std::unique_ptr<http::Server> server_;
   std::thread sequencer_thread_;
   std::thread steward_;
+  std::chrono::steady_clock::time_point next_telling_; ///< that its record is not true any more; the steward's
+  std::string shown_certificate_;                      ///< to clients; the steward's once it runs
   std::atomic<bool> stopping_{false};
   Readmissions readmissions_; ///< of other nodes
   bool has_joined_ = false;   ///< at this start

@@ -239,4 +239,94 @@ Result<ForwardedAnswer> ForwardedAnswer::decode(std::string_view bytes)
   out.response.body = body;
   return out;
 }
+
+peer::Payload ForwardedPlace::encode() const
+{
+  std::string out;
+  base::append_le(out, id);
+  base::append_le(out, txid.view);
+  base::append_le(out, txid.seqno);
+  return out;
+}
+
+Result<ForwardedPlace> ForwardedPlace::decode(std::string_view bytes)
+{
+  Fields fields(bytes);
+  ForwardedPlace out;
+  out.id = fields.number<std::uint64_t>();
+  out.txid.view = fields.number<View>();
+  out.txid.seqno = fields.number<Seqno>();
+  if (fields.failed() || fields.left() != 0)
+    return wrong("it has another size");
+  // As whoever asks for it has to write it.
+  if (!TxId::parse(out.txid.to_string()))
+    return wrong("it names no transaction");
+  return out;
+}
+
+Result<peer::Payload> NodeUpdate::encode() const
+{
+  std::string out;
+  append_text(out, changes);
+  append_text(out, certificate_signing_request);
+  if (out.size() > limit)
+    return fail(ErrorCode::limit, "it is larger than " + std::to_string(limit) + " bytes");
+  return peer::Payload(std::move(out));
+}
+
+Result<NodeUpdate> NodeUpdate::decode(std::string_view bytes)
+{
+  if (bytes.size() > limit)
+    return wrong("it is larger than the record of a node may be");
+  Fields fields(bytes);
+  NodeUpdate out;
+  out.changes = fields.text();
+  out.certificate_signing_request = fields.text();
+  if (fields.failed() || fields.left() != 0)
+    return wrong("it has another size");
+  return out;
+}
+Result<peer::Payload> ForwardedPiece::encode() &&
+{
+  std::string head;
+  base::append_le(head, id);
+  base::append_le(head, static_cast<std::uint8_t>(end));
+  const auto head_limit = head.size();
+  return joined(std::move(head), head_limit, std::move(bytes), limit);
+}
+
+Result<ForwardedPiece> ForwardedPiece::decode(std::string_view bytes)
+{
+  Fields fields(bytes);
+  ForwardedPiece out;
+  out.id = fields.number<std::uint64_t>();
+  const auto end = fields.number<std::uint8_t>();
+  out.bytes = fields.rest();
+  if (fields.failed() || end > static_cast<std::uint8_t>(End::broken))
+    return wrong("it ends too early");
+  if (out.bytes.size() > limit)
+    return wrong("it is larger than a piece of an answer may be");
+  out.end = static_cast<End>(end);
+  return out;
+}
+
+peer::Payload ForwardedMore::encode() const
+{
+  std::string out;
+  base::append_le(out, id);
+  base::append_le(out, static_cast<std::uint8_t>(wanted ? 1 : 0));
+  return out;
+}
+
+Result<ForwardedMore> ForwardedMore::decode(std::string_view bytes)
+{
+  Fields fields(bytes);
+  ForwardedMore out;
+  out.id = fields.number<std::uint64_t>();
+  const auto wanted = fields.number<std::uint8_t>();
+  if (fields.failed() || fields.left() != 0 || wanted > 1)
+    return wrong("it has another size");
+  out.wanted = wanted == 1;
+  return out;
+}
 }

@@ -20,6 +20,11 @@ enum class PeerMessage : std::uint16_t
   forwarded_request = 2,
   forwarded_answer = 3,
   presence = 4, ///< what a node says of itself when the roll is called, as a message of consensus without batches
+  forwarded_place = 20,
+  node_update = 21,
+  forwarded_stream = 22, ///< an answer whose body comes in pieces
+  forwarded_piece = 23,
+  forwarded_more = 24,
 };
 
 /// A message of consensus. Wire: u8 length and text of `address`, u32 length and bytes of `message`, then `batches`.
@@ -67,6 +72,62 @@ struct ForwardedAnswer
   Result<peer::Payload> encode() &&;
   /// Error::invalid for bytes that are none. Headers may hold anything: the server keeps them in their lines.
   static Result<ForwardedAnswer> decode(std::string_view bytes);
+};
+
+/// What comes before the answer to a write: the id that it has, in case the answer does not come in time.
+/// Wire: u64 id, u64 view, u64 seqno.
+struct ForwardedPlace
+{
+  std::uint64_t id = 0; ///< of the request
+  TxId txid;
+
+  peer::Payload encode() const;
+  /// Error::invalid for bytes that are none.
+  static Result<ForwardedPlace> decode(std::string_view bytes);
+};
+
+/// A part of the body of an answer that is too large for one message. Wire: u64 id, u8 end, the bytes.
+struct ForwardedPiece
+{
+  enum class End : std::uint8_t
+  {
+    none,
+    whole,  ///< this is the end
+    broken, ///< there is more, which will never come
+  };
+  std::uint64_t id = 0; ///< of the request
+  End end = End::none;
+  std::string bytes;
+
+  static constexpr std::uint64_t limit = std::uint64_t{4} << 20; ///< bytes
+  /// Error::limit if it is larger than may be sent.
+  Result<peer::Payload> encode() &&;
+  /// Error::invalid for bytes that are none.
+  static Result<ForwardedPiece> decode(std::string_view bytes);
+};
+
+/// Asks for the next one. Wire: u64 id, u8 1, or 0 if nothing more is wanted.
+struct ForwardedMore
+{
+  std::uint64_t id = 0; ///< of the request
+  bool wanted = true;
+
+  peer::Payload encode() const;
+  /// Error::invalid for bytes that are none.
+  static Result<ForwardedMore> decode(std::string_view bytes);
+};
+
+/// What a node wants its record to say after it has come back, for the primary to write. Wire: two texts.
+struct NodeUpdate
+{
+  std::string changes;                     ///< a JSON object: members of the record that are to be others
+  std::string certificate_signing_request; ///< PEM; for the names under which it can be reached
+
+  static constexpr std::uint64_t limit = std::uint64_t{256} << 10; ///< bytes of all
+  /// Error::limit if it is larger than may be sent.
+  Result<peer::Payload> encode() const;
+  /// Error::invalid for bytes that are none. What the texts hold was not looked at.
+  static Result<NodeUpdate> decode(std::string_view bytes);
 };
 
 /// host:port that can be called, of visible characters.

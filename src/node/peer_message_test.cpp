@@ -140,4 +140,60 @@ TEST(PeerMessage, AMessageOfConsensusIsCutWhereItSays)
   for (const auto* const address : {":1", "a:", "a b:1", "a", "a\n:1"})
     EXPECT_FALSE(ConsensusMessage::decode(ConsensusMessage{address, "message", {}}.encode_head())) << address;
 }
+TEST(PeerMessage, APlaceNamesATransaction)
+{
+  const auto bytes = joined(ForwardedPlace{7, {2, 9}}.encode());
+  const auto read = ForwardedPlace::decode(bytes);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->id, 7U);
+  EXPECT_EQ(read->txid, (TxId{2, 9}));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(ForwardedPlace::decode(bytes.substr(0, size)));
+  EXPECT_FALSE(ForwardedPlace::decode(bytes + "x"));
+  for (const auto& none : {TxId{0, 9}, TxId{2, 0}, TxId{2, std::uint64_t{1} << 63}})
+    EXPECT_FALSE(ForwardedPlace::decode(joined(ForwardedPlace{7, none}.encode())));
+}
+
+TEST(PeerMessage, AnUpdateIsTwoTextsWithinItsLimit)
+{
+  const auto bytes = joined(*NodeUpdate{"{}", "pem"}.encode());
+  const auto read = NodeUpdate::decode(bytes);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->changes, "{}");
+  EXPECT_EQ(read->certificate_signing_request, "pem");
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(NodeUpdate::decode(bytes.substr(0, size)));
+  EXPECT_FALSE(NodeUpdate::decode(bytes + "x"));
+  EXPECT_FALSE((NodeUpdate{std::string(NodeUpdate::limit, 'x'), ""}.encode()));
+  EXPECT_FALSE(NodeUpdate::decode(std::string(NodeUpdate::limit + 1, '\0')));
+}
+TEST(PeerMessage, APieceSaysWhetherMoreFollows)
+{
+  auto bytes = joined(*ForwardedPiece{7, ForwardedPiece::End::broken, "x"}.encode());
+  const auto read = ForwardedPiece::decode(bytes);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->id, 7U);
+  EXPECT_EQ(read->end, ForwardedPiece::End::broken);
+  EXPECT_EQ(read->bytes, "x");
+  for (std::size_t size = 0; size < 9; ++size)
+    EXPECT_FALSE(ForwardedPiece::decode(bytes.substr(0, size)));
+  bytes[8] = 3;
+  EXPECT_FALSE(ForwardedPiece::decode(bytes));
+  EXPECT_FALSE((ForwardedPiece{7, {}, std::string(ForwardedPiece::limit + 1, 'x')}.encode()));
+  EXPECT_FALSE(ForwardedPiece::decode(std::string(9 + ForwardedPiece::limit + 1, '\0')));
+}
+
+TEST(PeerMessage, MoreIsWantedOrNot)
+{
+  for (const bool wanted : {true, false})
+  {
+    auto bytes = joined(ForwardedMore{7, wanted}.encode());
+    EXPECT_EQ(ForwardedMore::decode(bytes)->wanted, wanted);
+    EXPECT_FALSE(ForwardedMore::decode(bytes + "x"));
+    bytes.back() = 2;
+    EXPECT_FALSE(ForwardedMore::decode(bytes));
+    bytes.pop_back();
+    EXPECT_FALSE(ForwardedMore::decode(bytes));
+  }
+}
 }

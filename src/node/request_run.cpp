@@ -196,7 +196,7 @@ template <typename State> Response RequestRun::call(State& state_for_caller)
   if (found)
   {
     caller_ = std::move(*found);
-    response = handled();
+    response = name_ ? handled_once() : handled();
   }
   else
     response = answers::unauthenticated(std::move(details));
@@ -221,6 +221,24 @@ Response RequestRun::handled()
     spdlog::error("a handler of {} failed: {}", endpoint_.path, thrown.what());
     return answers::endpoint_failed();
   }
+}
+
+/// Runs the handler if the request was not made before; its answer becomes part of what it has written.
+Response RequestRun::handled_once()
+{
+  const auto asker = RequestIds::asker(caller_, exchange_->session().client_certificate);
+  if (!asker)
+    return answers::bad_request_id("the header x-concordat-request-id is for callers who show a certificate");
+  if (auto first = services_.request_ids.find(*writes_, *name_, *asker))
+  {
+    first_ = first->seqno;
+    return std::move(first->response);
+  }
+  auto response = handled();
+  // What wrote nothing may run again.
+  if (response.ok() && !writes_->writes().empty())
+    services_.request_ids.keep(*writes_, *name_, *asker, response);
+  return response;
 }
 
 void RequestRun::run_command()
@@ -251,6 +269,10 @@ std::unique_ptr<kv::WriteTransaction> RequestRun::begin(bool again)
 
 void RequestRun::run_write()
 {
+  auto name = RequestName::of(request());
+  if (!name)
+    return answer(answers::bad_request_id(name.error().message));
+  name_ = std::move(*name);
   for (unsigned attempt = 0; attempt < max_attempts; ++attempt)
   {
     // The handler's view of the state may be kept no longer than the transaction: an alias that owns nothing.
@@ -262,6 +284,8 @@ void RequestRun::run_write()
     writes_ = transaction.get();
     reads_ = std::shared_ptr<ReadTransaction>(std::shared_ptr<void>(), transaction.get());
     auto response = call(static_cast<ReadTransaction&>(*transaction));
+    if (first_.value_or(0) != 0)
+      return answer_again(transaction->base()->txid(), std::move(response));
     if (!response.ok())
       return answer(std::move(response));
     if (transaction->writes().empty())
@@ -297,7 +321,9 @@ bool RequestRun::order(const kv::WriteTransaction& transaction, Response respons
   kept_.reset();
   if (!txid)
     exchange_->respond(answers::refused(txid.error()));
-  else if (early) // only a transaction that has its place in the order
+  else if (!early)
+    exchange_->note_transaction(txid->to_string());
+  else // only a transaction that has its place in the order
     held->tell({});
   return true;
 }
@@ -321,6 +347,24 @@ void RequestRun::answer_when_committed(TxId read, bool touched, Response respons
         // What was read is committed; that nobody has gone on without this node is for the others to say.
         if (!outcome || (anywhere ? ordering.when_fresh(tell) : ordering.when_primary(tell)))
           tell(outcome);
+      });
+}
+
+/// The first answer to a request that was made before, once it is known to stand: the first may still wait itself.
+void RequestRun::answer_again(TxId read, Response response)
+{
+  if (!move(Phase::open, Phase::ordering))
+    return;
+  const auto held = std::make_shared<Response>(std::move(response));
+  services_.ordering.when_committed(
+      read,
+      [&ordering = services_.ordering, exchange = exchange_, held, first = *first_](const Result<void>& outcome)
+      {
+        if (!outcome)
+          return exchange->respond(answers::refused(outcome.error()));
+        // Where its view began is final only now.
+        held->headers.emplace_back(txid_header, TxId{ordering.views().view_of(first), first}.to_string());
+        exchange->respond(std::move(*held));
       });
 }
 }

@@ -70,8 +70,10 @@ private:
   std::unique_ptr<kv::WriteTransaction> begin(bool again);
   template <typename State> Response call(State& state_for_caller);
   Response handled();
+  Response handled_once();
   bool order(const kv::WriteTransaction& transaction, Response response);
   void answer_when_committed(TxId read, bool touched, Response response);
+  void answer_again(TxId read, Response response);
   std::optional<Response> lost_session() const;
 
   void answer(Response response, bool close = false);
@@ -89,6 +91,8 @@ private:
   std::shared_ptr<ReadTransaction> reads_;
   kv::WriteTransaction* writes_ = nullptr;
   std::shared_ptr<const void> kept_;
+  std::optional<RequestName> name_; ///< under which the write may be repeated
+  std::optional<Seqno> first_;      ///< its transaction, if this is a repetition; 0: there is none
 
   std::atomic<Phase> phase_{Phase::open};
   std::atomic<bool> runs_{false};

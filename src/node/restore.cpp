@@ -220,41 +220,4 @@ Result<void> Node::write_first_entry(const consensus::Mark& lost)
         lost.txid.to_string(), kept.to_string(), written->to_string());
   return {};
 }
-
-Result<void> Node::refresh_record()
-{
-  kv::SnapshotTransaction state(store_.committed());
-  const auto id = identity_->node_id();
-  auto record = read_object(state, tables::node_info, id);
-  const auto evidence = platform_.evidence(identity_->key_digest());
-  if (!evidence)
-    return fail("cannot get the platform's evidence", evidence.error());
-  if (!record)
-    return fail(ErrorCode::corrupt, "the ledger does not know this node");
-  const auto* const data = record->if_contains("node_data");
-  const auto now = node_record(configuration_, *identity_, *evidence, data ? *data : boost::json::value(), addresses_);
-  if (to_canonical_json(now) == to_canonical_json(*record))
-    return {};
-  const auto service = read_object(state, tables::service_info, ledger::single_key);
-  const auto issuer = crypto::Certificate::from_pem(service ? string_member(*service, "cert") : "");
-  if (issuer)
-    if (auto right = check_issuer(*issuer, clock_.unix_seconds()); !right)
-      return right;
-  const auto certificates = make_certificates(configuration_, *identity_, addresses_, clock_.unix_seconds());
-  if (!certificates)
-    return std::unexpected(certificates.error());
-  if (!issuer || !certificates->node.signed_by(*issuer))
-    return fail(ErrorCode::corrupt, "the service certificate in the ledger is not of the sealed service identity");
-  const auto written = commit_now(
-      [&](Transaction& transaction, TxId) -> Result<void>
-      {
-        transaction.put(tables::node_info, id, to_canonical_json(now));
-        transaction.put(tables::node_certificates, id, certificates->node.pem());
-        return {};
-      });
-  if (!written)
-    return fail("cannot write this node's new record", written.error());
-  spdlog::info("this node's record has changed and was written in transaction {}", written->to_string());
-  return {};
-}
 }

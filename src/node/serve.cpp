@@ -84,7 +84,6 @@ Result<void> Node::serve()
   forwarder_->start();
   serving_.store(dispatcher_.get(), std::memory_order_release);
   sequencer_thread_ = base::start_thread("sequencer", [this] { sequencer_->run(); });
-  steward_ = base::start_thread("steward", [this] { be_steward(); });
 
   if (auto written = write_outputs(); !written)
     return written;
@@ -101,6 +100,8 @@ Result<void> Node::serve()
       return fail("cannot serve interface '" + interface.listen.name + "'", set.error());
     spdlog::info("interface '{}' listens on {}", interface.listen.name, addresses_[interface.listen.name]);
   }
+  shown_certificate_ = *endorsed;
+  steward_ = base::start_thread("steward", [this] { be_steward(); });
   open_control();
   return {};
 }

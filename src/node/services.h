@@ -8,6 +8,7 @@
 #include "kv/store.h"
 #include "ledger/secrets.h"
 #include "node/configuration.h"
+#include "node/request_ids.h"
 
 #include <atomic>
 #include <chrono>
@@ -40,6 +41,7 @@ struct Services
   Forwarder* forwarder = nullptr; ///< outlives the server; null: this node hands nothing on
   /// How long ago another node was heard of, by its id; nothing if never. May be null.
   std::function<std::optional<std::chrono::milliseconds>(const std::string&)> last_heard = {};
+  RequestIds request_ids = RequestIds(); ///< of writes that may be repeated
 };
 
 /// The service is open in this state (http-api.md §2.3).

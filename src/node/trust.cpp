@@ -111,6 +111,30 @@ std::string status_of(const json::object& record)
   return string_member(record, "status");
 }
 
+/// The beginning of a name that may be anything.
+std::string printable_name(std::string_view name)
+{
+  constexpr std::size_t longest = 40;
+  std::string out(name.substr(0, longest));
+  std::ranges::replace_if(out, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return out;
+}
+
+bool is_interface(const json::value& value)
+{
+  const auto* const interface = value.if_object();
+  return interface && net::split_address(string_member(*interface, "published_address"));
+}
+
+bool are_interfaces(std::string_view name, const json::value& value)
+{
+  if (name == "node_to_node_interface")
+    return is_interface(value);
+  const auto* const interfaces = value.if_object();
+  return interfaces && !interfaces->empty() &&
+         std::ranges::all_of(*interfaces, [](const auto& one) { return is_interface(one.value()); });
+}
+
 bool is_another_trusted(ReadTransaction& state, std::string_view node_id)
 {
   const auto nodes = state.scan(tables::node_info);
@@ -164,6 +188,41 @@ trust_node(Transaction& transaction, std::string_view node_id, const Certifier& 
   (void)give_engine_id(transaction, node_id);
   (*record)["status"] = "Trusted";
   (*record)["ledger_secret_seqno"] = certifier.ledger_secrets.periods().back().first;
+  put_record(transaction, node_id, *record);
+  transaction.put(tables::node_certificates, node_id, certificate->pem());
+  return true;
+}
+
+Result<bool> update_node(
+    Transaction& transaction, std::string_view node_id, Says may_say, std::string_view changes,
+    std::string_view certificate_signing_request, const Certifier& certifier, const Validity& validity)
+{
+  auto record = node_record_of(transaction, node_id);
+  if (!record)
+    return fail(ErrorCode::not_found, "there is no such node");
+  if (status_of(*record) != "Trusted")
+    return fail(ErrorCode::denied, "the node is not trusted");
+  const auto parsed = parse_json(changes);
+  const auto* const wanted = parsed ? parsed->if_object() : nullptr;
+  if (!wanted)
+    return fail(ErrorCode::invalid, "what the node wants its record to say is no JSON object");
+  const auto before = to_canonical_json(*record);
+  for (const auto& [name, value] : *wanted)
+  {
+    const bool is_address = name == "rpc_interfaces" || name == "node_to_node_interface";
+    const bool is_code = name == "code_digest" || name == "quote_info";
+    if (!is_address && (may_say != Says::all || !is_code))
+      return fail(ErrorCode::invalid, "a node does not say this of itself: '" + printable_name(name) + "'");
+    if (is_address && !are_interfaces(name, value))
+      return fail(ErrorCode::invalid, "'" + printable_name(name) + "' names no addresses");
+    (*record)[name] = value;
+  }
+  if (to_canonical_json(*record) == before)
+    return false;
+  (*record)["certificate_signing_request"] = certificate_signing_request;
+  const auto certificate = certify(transaction, *record, node_id, certifier, validity);
+  if (!certificate)
+    return fail("the node cannot be given a certificate", certificate.error());
   put_record(transaction, node_id, *record);
   transaction.put(tables::node_certificates, node_id, certificate->pem());
   return true;

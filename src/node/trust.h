@@ -42,6 +42,22 @@ std::uint64_t longest_validity(ReadTransaction& state);
 Result<bool>
 trust_node(Transaction& transaction, std::string_view node_id, const Certifier& certifier, const Validity& validity);
 
+/// What a trusted node may say of itself in its record.
+enum class Says
+{
+  addresses, ///< where it listens
+  all,       ///< also what it runs: for a node that nobody else has to believe
+};
+
+/// Changes the record of a trusted node, and certifies it anew for the names that it asks for. What is not named stays
+/// as it is: the version of its ledger secret, its data, its status.
+/// @param changes  a JSON object; comes from another node, and may be anything
+/// @return whether anything changed. Error::not_found for a node that is not known; Error::denied for one that is not
+///         trusted; Error::invalid for changes that it may not make, or that say nothing of use
+Result<bool> update_node(
+    Transaction& transaction, std::string_view node_id, Says may_say, std::string_view changes,
+    std::string_view certificate_signing_request, const Certifier& certifier, const Validity& validity);
+
 /// Takes a node out: one that is pending is forgotten, one that is trusted becomes `Retired`.
 /// @return whether anything changed: not for one that is not known, or retired already. Error::denied for the last one
 ///         that is trusted, without which there would be no service

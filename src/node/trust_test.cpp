@@ -218,4 +218,78 @@ TEST_F(Trust, ATrustedNodeIsNeverForgotten)
   kv::SnapshotTransaction committed(std::make_shared<const kv::State>(state), kv::RunBy::node);
   EXPECT_FALSE(delete_node(*transaction, committed, founder));
 }
+namespace
+{
+json::object elsewhere(std::string_view address)
+{
+  return {{"rpc_interfaces", {{"a", {{"published_address", address}}}}}};
+}
+}
+
+TEST_F(Trust, ANodeSaysNothingOfItselfButWhereItListens)
+{
+  const auto id = add(key, "", "Trusted");
+  const auto before = std::string(transaction->get(tables::node_info, id).value());
+  const auto request = crypto::make_signing_request(key, "CN=node", {"dNSName:new"}).value();
+  const auto update = [&](std::string_view changes, std::string_view asks, std::string_view node)
+  { return update_node(*transaction, node, Says::addresses, changes, asks, certifier(), {}); };
+  const std::vector<std::string> wrong{
+      "",
+      "[]",
+      "{",
+      R"({"status":"Retired"})",
+      R"({"public_key":"another"})",
+      R"({"ledger_secret_seqno":1})",
+      R"({"quote_info":{}})",
+      R"({"code_digest":"x"})",
+      R"({"node_data":{}})",
+      R"({"rpc_interfaces":{}})",
+      R"({"rpc_interfaces":[]})",
+      R"({"rpc_interfaces":{"a":{}}})",
+      R"({"rpc_interfaces":{"a":{"published_address":7}}})",
+      R"({"rpc_interfaces":{"a":{"published_address":"no port"}}})",
+      R"({"node_to_node_interface":{}})",
+      R"({"certificate_signing_request":"x"})",
+      std::string(10'000, '[')};
+  for (const auto& changes : wrong)
+  {
+    const auto refused = update(changes, request, id);
+    ASSERT_FALSE(refused) << changes.substr(0, 80);
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid) << changes.substr(0, 80);
+  }
+  const auto changes = to_canonical_json(elsewhere("new:1"));
+  const auto other = crypto::KeyPair::generate(crypto::Curve::p256);
+  for (const auto& asks :
+       {std::string("no request"), crypto::make_signing_request(other, "CN=node", {"dNSName:new"}).value()})
+    EXPECT_FALSE(update(changes, asks, id)) << "a certificate for a key that is not its own";
+  EXPECT_EQ(update(changes, request, "nobody").error().code, ErrorCode::not_found);
+  EXPECT_EQ(transaction->get(tables::node_info, id), before);
+  EXPECT_FALSE(transaction->has(tables::node_certificates, id));
+  for (const auto* const status : {"Pending", "Retired"})
+  {
+    const auto one = add(key, "", status);
+    EXPECT_EQ(update(changes, request, one).error().code, ErrorCode::denied) << status;
+  }
+}
+
+TEST_F(Trust, ANodeThatListensElsewhereIsCertifiedForItAndKeepsAllElse)
+{
+  secrets.add(17, ledger::LedgerSecret::generate());
+  const auto id = add(key, "");
+  ASSERT_EQ(trust_node(*transaction, id, certifier(), {}), true);
+  secrets.add(40, ledger::LedgerSecret::generate());
+  const auto request = crypto::make_signing_request(key, "CN=node", {"dNSName:new"}).value();
+  const auto changes = to_canonical_json(elsewhere("new:1"));
+  EXPECT_EQ(update_node(*transaction, id, Says::addresses, changes, request, certifier(), {now, 30}), true);
+  const auto record = node_record_of(*transaction, id);
+  EXPECT_EQ(record->at("rpc_interfaces"), elsewhere("new:1").at("rpc_interfaces"));
+  EXPECT_EQ(record->at("ledger_secret_seqno"), 17);
+  EXPECT_EQ(string_member(*record, "status"), "Trusted");
+  const auto certificate = issued(id);
+  EXPECT_TRUE(certificate.signed_by(service.public_key()));
+  EXPECT_EQ(certificate.public_key().id(), id);
+  EXPECT_EQ(certificate.not_after(), now + 30 * day - 1);
+  EXPECT_EQ(update_node(*transaction, id, Says::addresses, changes, request, certifier(), {now, 30}), false)
+      << "what is said again changes nothing";
+}
 }

@@ -3,6 +3,7 @@
 #include "base/encoding.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace concordat::peer
 {
@@ -62,6 +63,18 @@ template <typename T> bool read(base::Reader& from, T& to)
     to = *value;
   return value.has_value();
 }
+}
+
+Result<VersionRange> VersionRange::parse(std::string_view text)
+{
+  VersionRange out;
+  const auto* const end = text.data() + text.size();
+  const auto min = std::from_chars(text.data(), end, out.min);
+  const bool split = min.ec == std::errc{} && min.ptr != end && *min.ptr == '-';
+  const auto max = split ? std::from_chars(min.ptr + 1, end, out.max) : min;
+  if (!split || max.ec != std::errc{} || max.ptr != end || out.min == 0 || out.min > out.max)
+    return fail(ErrorCode::invalid, "versions of the protocol between nodes are named as <min>-<max>");
+  return out;
 }
 
 std::optional<std::uint16_t> negotiate(const VersionRange& one, const VersionRange& other)

@@ -19,6 +19,9 @@ struct VersionRange
   std::uint16_t max = 1;
 
   bool operator==(const VersionRange&) const = default;
+
+  /// `<min>-<max>`, decimal, 1 to 65535; Error::invalid for anything else.
+  static Result<VersionRange> parse(std::string_view text);
 };
 
 /// @return the newest version that both speak; nothing if there is none

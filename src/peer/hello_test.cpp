@@ -121,4 +121,13 @@ TEST(Hello, TheNewestVersionOfBothIsSpoken)
   EXPECT_EQ(negotiate({1, 1}, {2, 3}), std::nullopt);
 }
 }
+
+TEST(VersionRange, IsReadFromTextOrNotAtAll)
+{
+  EXPECT_EQ(*VersionRange::parse("1-1"), (VersionRange{1, 1}));
+  EXPECT_EQ(*VersionRange::parse("2-65535"), (VersionRange{2, 65535}));
+  for (const auto* const none :
+       {"", "1", "-", "1-", "-1", "0-1", "2-1", "1-65536", "1-2 ", " 1-2", "1-2-3", "a-b", "+1-2"})
+    EXPECT_FALSE(VersionRange::parse(none)) << none;
+}
 }

@@ -37,17 +37,37 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto read = consensus::Presence::decode(bytes))
       require(read->encode() == bytes);
   }
-  else if (data[0] % 3 == 0)
+  else if (data[0] % 7 == 0)
   {
     if (const auto read = ConsensusMessage::decode(bytes))
       require(read->encode_head() + std::string(read->batches) == bytes);
   }
-  else if (data[0] % 3 == 1)
+  else if (data[0] % 7 == 1)
   {
     if (auto read = ForwardedRequest::decode(bytes))
       require(joined(*std::move(*read).encode()) == bytes);
   }
-  else if (auto read = ForwardedAnswer::decode(bytes))
-    require(joined(*std::move(*read).encode()) == bytes);
+  else if (data[0] % 7 == 2)
+  {
+    if (auto read = ForwardedAnswer::decode(bytes))
+      require(joined(*std::move(*read).encode()) == bytes);
+  }
+  else if (data[0] % 7 == 3)
+  {
+    if (const auto read = ForwardedPlace::decode(bytes))
+      require(joined(read->encode()) == bytes);
+  }
+  else if (data[0] % 7 == 4)
+  {
+    if (auto read = ForwardedPiece::decode(bytes))
+      require(joined(*std::move(*read).encode()) == bytes);
+  }
+  else if (data[0] % 7 == 5)
+  {
+    if (const auto read = ForwardedMore::decode(bytes))
+      require(joined(read->encode()) == bytes);
+  }
+  else if (const auto read = NodeUpdate::decode(bytes))
+    require(joined(*read->encode()) == bytes);
   return 0;
 }
