@@ -99,8 +99,10 @@ def wait_for_more(writers, count=ENOUGH):
         assert not writer.wrong, writer.wrong
 
 
-def insist_nothing_is_lost(network, writers):
-    """Every node has each acknowledged key once, the same value, and nothing that nobody wrote."""
+def insist_nothing_is_lost(network, writers, beside=()):
+    """Every node has each acknowledged key once, the same value, and nothing that nobody wrote.
+
+    `beside`: keys that others have written."""
     for writer in writers:
         writer.ends.set()
     for writer in writers:
@@ -110,7 +112,7 @@ def insist_nothing_is_lost(network, writers):
     for member in range(3):
         mine = [writer for writer in writers if writer.member == member]
         acknowledged = {key for writer in mine for key in writer.acknowledged}
-        known = acknowledged | {key for writer in mine for key in writer.unknown}
+        known = acknowledged | {key for writer in mine for key in writer.unknown} | set(beside)
         for node in network.living():
             answer = node.member(member).get("/app/report")
             found = {entry["lei"] for entry in answer.json()["content"] or []} if answer.status == 200 else set()
