@@ -18,13 +18,14 @@ std::unexpected<Error> wrong(const std::string& why)
 
 std::string Presence::encode() const
 {
-  CHECK(voters.size() <= max_ids && former.size() <= max_ids, "there are fewer nodes");
+  CHECK(
+      voters.size() <= max_ids && coming.size() <= max_ids && former.size() <= max_ids, "there are fewer nodes");
   std::string out;
   base::append_le(out, version);
-  for (const auto number : {start, answers, id, receiver, admitted, term, last.term, last.index})
+  for (const auto number : {start, answers, id, receiver, admitted, term, last.term, last.index, applied})
     base::append_le(out, number);
   base::append_le(out, returning ? bit_returning : std::uint8_t{0});
-  for (const auto* const ids : {&voters, &former})
+  for (const auto* const ids : {&voters, &coming, &former})
   {
     base::append_le(out, static_cast<std::uint16_t>(ids->size()));
     for (const auto one : *ids)
@@ -40,7 +41,8 @@ Result<Presence> Presence::decode(std::string_view bytes)
     return wrong("its version is not known");
   Presence out;
   for (auto* const number :
-       {&out.start, &out.answers, &out.id, &out.receiver, &out.admitted, &out.term, &out.last.term, &out.last.index})
+       {&out.start, &out.answers, &out.id, &out.receiver, &out.admitted, &out.term, &out.last.term, &out.last.index,
+        &out.applied})
   {
     const auto value = reader.le<std::uint64_t>();
     if (!value)
@@ -54,7 +56,7 @@ Result<Presence> Presence::decode(std::string_view bytes)
   if (!bits || *bits > bit_returning)
     return wrong("its bits are none");
   out.returning = *bits != 0;
-  for (auto* const ids : {&out.voters, &out.former})
+  for (auto* const ids : {&out.voters, &out.coming, &out.former})
   {
     const auto count = reader.le<std::uint16_t>();
     if (!count || *count > max_ids || reader.left() < *count * sizeof(EngineId))

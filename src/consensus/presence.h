@@ -21,8 +21,8 @@ struct LogPosition
 };
 
 /// What a node says of itself when the roll is called: by a node that comes back, and to it in answer.
-/// Wire, little-endian: u8 1, the numbers in this order (u64), u8 of bits (1: returning); for voters and former ids each
-/// u16 count, and u64 each.
+/// Wire, little-endian: u8 1, the numbers in this order (u64), u8 of bits (1: returning); for voters, coming and former
+/// ids each u16 count, and u64 each.
 struct Presence
 {
   static constexpr std::size_t max_ids = 1'024; ///< of each list
@@ -35,7 +35,9 @@ struct Presence
   View term = 0;                ///< the highest that the sender knows
   LogPosition last = {};        ///< where its log ends
   bool returning = false;       ///< it may lack what it has acknowledged
-  std::vector<EngineId> voters; ///< of all configurations that its log knows from the committed one on
+  Index applied = 0;            ///< what it knows to be committed ends here
+  std::vector<EngineId> voters; ///< of the configuration there
+  std::vector<EngineId> coming = {}; ///< voters of changes that its log holds behind that
   /// Ids that it had before. A majority has agreed that nothing is promised under them any more.
   std::vector<EngineId> former = {};
 

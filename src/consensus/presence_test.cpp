@@ -6,7 +6,7 @@ namespace concordat::consensus
 {
 namespace
 {
-const Presence whole{11, 12, 3, 4, 5, 9, {8, 70}, true, {1, 2, 3}, {6, 7}};
+const Presence whole{11, 12, 3, 4, 5, 9, {8, 70}, true, 60, {1, 2, 3}, {8}, {6, 7}};
 }
 
 TEST(Presence, IsReadAsItWasWritten)
@@ -15,6 +15,7 @@ TEST(Presence, IsReadAsItWasWritten)
   EXPECT_EQ(Presence::decode(one.encode()).value(), one);
   one.returning = false;
   one.voters.clear();
+  one.coming.clear();
   one.former.clear();
   EXPECT_EQ(Presence::decode(one.encode()).value(), one);
 }
@@ -31,7 +32,7 @@ TEST(Presence, WhatCannotBeIsRefused)
 {
   const auto good = whole.encode();
   // Version, the largest bits of numbers that the engine counts, bits, count.
-  for (const std::size_t at : {0U, 24U, 32U, 40U, 48U, 56U, 64U, 65U, 66U})
+  for (const std::size_t at : {0U, 24U, 32U, 40U, 48U, 56U, 64U, 72U, 73U, 74U})
   {
     auto bad = good;
     bad[at] = '\xff';

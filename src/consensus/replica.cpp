@@ -103,10 +103,9 @@ LogPosition Replica::last() const
   return {log_.term(index).value_or(0), index};
 }
 
-std::vector<EngineId> Replica::known_voters() const
+std::vector<EngineId> Replica::coming_voters() const
 {
-  auto voters = configuration_.voters;
-  voters.insert(voters.end(), configuration_.voters_outgoing.begin(), configuration_.voters_outgoing.end());
+  std::vector<EngineId> voters;
   for (auto index = applied_ + 1; index <= log_.last_index(); ++index)
     if (const auto entry = log_.entry(index); entry.change)
       for (const auto& member : entry.change->members)

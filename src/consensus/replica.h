@@ -112,8 +112,8 @@ public:
     return id_;
   }
   LogPosition last() const;
-  /// The voters of all configurations from the committed one to the end of the log.
-  std::vector<EngineId> known_voters() const;
+  /// The voters of changes that are in the log and not applied.
+  std::vector<EngineId> coming_voters() const;
   /// Wants to lead now, without waiting for the time-out. Alone, it leads when this returns.
   Result<void> campaign();
   /// Puts a batch that follows the last one into the log; several may be in flight.

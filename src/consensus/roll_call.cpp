@@ -27,9 +27,20 @@ EngineId RollCall::id(const Presence& own) const
 
 std::vector<EngineId> RollCall::voters(const Presence& own) const
 {
-  auto all = own.voters;
+  // Of what is committed the newest counts; of what may be, all that stands behind that.
+  const auto* newest = &own;
   for (const auto& [node, presence] : heard_)
-    all.insert(all.end(), presence.voters.begin(), presence.voters.end());
+    if (presence.applied > newest->applied)
+      newest = &presence;
+  auto all = newest->voters;
+  const auto add = [&](const Presence& presence)
+  {
+    if (presence.last.index > newest->applied)
+      all.insert(all.end(), presence.coming.begin(), presence.coming.end());
+  };
+  add(own);
+  for (const auto& [node, presence] : heard_)
+    add(presence);
   std::ranges::sort(all);
   const auto twice = std::ranges::unique(all);
   all.erase(twice.begin(), twice.end());

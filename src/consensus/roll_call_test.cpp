@@ -108,11 +108,22 @@ TEST_F(RollCallTest, AMinorityThatRunsIsNoFullStop)
 TEST_F(RollCallTest, AVoterThatOnlyAnotherKnowsIsWaitedForToo)
 {
   auto other = of(1, 6, {6, 60}, true);
-  other.voters = {1, 3, 4};
+  other.coming = {4};
   hear(other);
   hear(of(3, 6, {6, 60}, true));
   EXPECT_FALSE(call.verdict(own, true));
   EXPECT_EQ(call.missing(own), (Ids{4}));
+}
+
+TEST_F(RollCallTest, AVoterThatWasRemovedSinceIsNotWaitedFor)
+{
+  own.voters = {1, 2, 3, 9};
+  own.coming = {8};
+  auto other = of(1, 6, {6, 60}, true);
+  other.applied = 60;
+  hear(other);
+  hear(of(3, 6, {6, 59}, true));
+  EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 1, 7, false, true, {}}));
 }
 
 TEST_F(RollCallTest, WhatOthersKnowItByCounts)
@@ -120,6 +131,7 @@ TEST_F(RollCallTest, WhatOthersKnowItByCounts)
   auto other = of(1, 6, {6, 60}, true);
   other.voters = {1, 3, 5};
   other.receiver = 5;
+  other.applied = 1;
   own.voters = {};
   hear(other);
   auto third = of(3, 6, {6, 60}, true);

@@ -325,7 +325,11 @@ Presence Sequencer::presence() const
   own.term = replica_.term();
   own.last = replica_.last();
   own.returning = !replica_.is_level();
-  own.voters = replica_.known_voters();
+  own.applied = replica_.applied();
+  const auto& configuration = replica_.configuration();
+  own.voters = configuration.voters;
+  own.voters.insert(own.voters.end(), configuration.voters_outgoing.begin(), configuration.voters_outgoing.end());
+  own.coming = replica_.coming_voters();
   return own;
 }
 

@@ -245,7 +245,7 @@ void PeerLink::call_roll(const std::string& presence)
 void PeerLink::answer_roll(const std::string& node, const std::string& presence)
 {
   const auto owner = std::make_shared<const std::string>(ConsensusMessage{published_, presence, {}}.encode_head());
-  network_->send(
+  channel_->send(
       node, peer::Lane::urgent, static_cast<std::uint16_t>(PeerMessage::presence), peer::Payload(owner, {*owner}));
 }
 

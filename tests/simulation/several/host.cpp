@@ -44,7 +44,7 @@ node::Configuration configuration_of(std::size_t number)
         {"rpc_interfaces", {{"main", {{"bind_address", Host::address(number)}}}}}}},
       {"command", command},
       {"ledger", {{"directory", ledger_directory}, {"chunk_size", "10KB"}}},
-      {"concordat", {{"open_service", true}, {"sealed_directory", sealed_directory}}}};
+      {"concordat", {{"open_service", true}, {"trusted_disks", true}, {"sealed_directory", sealed_directory}}}};
   return node::parse_configuration(json::serialize(text)).value();
 }
 }
