@@ -21,7 +21,8 @@ public:
   virtual void call_roll(const std::string& presence) = 0;
   /// Sends it to one that has called. @param node  as it was named when its call came
   virtual void answer_roll(const std::string& node, const std::string& presence) = 0;
-  /// The ids under which a node takes part and ever did, as far as is known here, in order. @param node  empty: this one
+  /// The ids under which a node takes part and ever did, as far as is known here, in order. @param node  empty: this
+  /// one
   virtual std::vector<EngineId> ids_of(const std::string& node) const = 0;
   /// This node takes part under another id from now on.
   virtual void takes_part_as(EngineId id) = 0;

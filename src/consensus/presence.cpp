@@ -18,8 +18,7 @@ std::unexpected<Error> wrong(const std::string& why)
 
 std::string Presence::encode() const
 {
-  CHECK(
-      voters.size() <= max_ids && coming.size() <= max_ids && former.size() <= max_ids, "there are fewer nodes");
+  CHECK(voters.size() <= max_ids && coming.size() <= max_ids && former.size() <= max_ids, "there are fewer nodes");
   std::string out;
   base::append_le(out, version);
   for (const auto number : {start, answers, id, receiver, admitted, term, last.term, last.index, applied})

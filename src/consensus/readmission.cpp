@@ -23,7 +23,10 @@ std::string list(const std::vector<EngineId>& ids)
 
 Readmission::Readmission(
     Peers* peers, Readmit readmit, std::chrono::milliseconds interval, std::chrono::milliseconds patience)
-    : peers_(peers), readmit_(std::move(readmit)), interval_(interval), patience_(patience)
+    : peers_(peers),
+      readmit_(std::move(readmit)),
+      interval_(interval),
+      patience_(patience)
 {
 }
 
@@ -69,8 +72,8 @@ void Readmission::take(
     heard->former.insert(heard->former.end(), known.begin(), known.end());
     // The newest may have acknowledged what counts: only its own word speaks for that one.
     std::erase_if(
-        heard->former, [newest = known.empty() ? heard->id : std::max(heard->id, known.back())](EngineId id)
-        { return id >= newest; });
+        heard->former,
+        [newest = known.empty() ? heard->id : std::max(heard->id, known.back())](EngineId id) { return id >= newest; });
     if (call_)
       call_->hear(node, *heard);
     return;

@@ -25,11 +25,11 @@ struct Return
 /// The id under which a node that has come back takes part from this start of it on, if the committed state gives it
 /// one. If not, and `give`, sees to it that it soon does, unless the node is to take no part.
 /// @param node  as the way to the others names it
-using Readmit =
-    std::function<std::optional<EngineId>(const kv::Snapshot&, const std::string& node, std::uint64_t start, bool give)>;
+using Readmit = std::function<std::optional<EngineId>(
+    const kv::Snapshot&, const std::string& node, std::uint64_t start, bool give)>;
 
-/// Calls the roll for a node that comes back, and answers others that do. `hear` may be called from any thread, the rest
-/// belongs to the consensus thread.
+/// Calls the roll for a node that comes back, and answers others that do. `hear` may be called from any thread, the
+/// rest belongs to the consensus thread.
 class Readmission
 {
 public:
@@ -53,8 +53,7 @@ public:
   /// @param may_admit  whether this node is primary, and confirmed by others than the one with that id
   /// @param lonely     it has heard of no primary for long
   /// @return how it takes part, if that is known now: the same until something changes
-  std::optional<RollCall::Verdict>
-  step(
+  std::optional<RollCall::Verdict> step(
       Presence own, const std::function<bool(EngineId)>& may_admit, bool lonely, const kv::Snapshot& committed,
       std::chrono::steady_clock::time_point now) EXCLUDES(mutex_);
 

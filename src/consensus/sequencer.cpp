@@ -64,8 +64,7 @@ Sequencer::Sequencer(
            .lost = [this](const std::vector<std::shared_ptr<const Batch>>& lost) { tell_lost(lost); },
            .read = [this](std::uint64_t token, bool fresh) { answer_reads(token, fresh); }},
           options_.invariants),
-      readmission_(
-          options_.peers, options_.readmit, 2 * options_.tick, 10 * options_.election_ticks * options_.tick),
+      readmission_(options_.peers, options_.readmit, 2 * options_.tick, 10 * options_.election_ticks * options_.tick),
       feed_([this](Seqno seqno) { return ledger_.read(seqno); }, secrets, tracker_.committed())
 {
   CHECK(tracker_.committed().seqno + 1 == batcher_.tree().size(), "the tree covers what is committed");

@@ -216,7 +216,7 @@ private:
   bool change_queued_ = false; ///< of who takes part, submitted and not yet proposed
   bool progressed_ = false;
   std::optional<std::chrono::steady_clock::time_point> lonely_from_; ///< without a primary for long from then on
-  bool hangs_ = false;              ///< the disk, as was last said in the log
+  bool hangs_ = false;                                               ///< the disk, as was last said in the log
   View gave_way_ = 0;               ///< the last view in which it wanted another one to lead, because of that
   std::optional<View> stopped_in_;  ///< after a full stop, until a change of the secret is committed in a later view
   std::optional<Seqno> changes_at_; ///< with what this node, as primary, changes the secret

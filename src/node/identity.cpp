@@ -29,7 +29,7 @@ constexpr std::int64_t joined_version = 3;
 constexpr std::int64_t keys_version = 1;
 /// Without a version, 32 bytes: no mark, written by the first release.
 constexpr std::uint64_t consensus_version = 2;
-constexpr std::uint64_t several_version = 3; ///< of one of several nodes
+constexpr std::uint64_t several_version = 3;  ///< of one of several nodes
 constexpr std::uint64_t returned_version = 4; ///< of one that has come back: its number follows the mark
 constexpr std::size_t size_without_mark = 32;
 
@@ -214,10 +214,7 @@ Result<void> SealedState::save(const consensus::DurableState& state)
 {
   std::string bytes;
   CHECK(state.engine_id == 0 || state.several, "a node that is alone keeps the number that the ledger gives it");
-  base::append_le(
-      bytes, state.engine_id != 0 ? returned_version
-             : state.several      ? several_version
-                                  : consensus_version);
+  base::append_le(bytes, state.engine_id != 0 ? returned_version : state.several ? several_version : consensus_version);
   base::append_le(bytes, state.term);
   base::append_le(bytes, state.vote);
   const auto last = state.last_opened();

@@ -89,8 +89,9 @@ public:
   {
     return forwarder_.get();
   }
-  /// If this one is primary: notes of nodes whose retirement is committed that they take no part any more (governance.md
-  /// §10.3), and gives those that have come back their numbers. A node that is not driven does so by itself.
+  /// If this one is primary: notes of nodes whose retirement is committed that they take no part any more
+  /// (governance.md §10.3), and gives those that have come back their numbers. A node that is not driven does so by
+  /// itself.
   void look_after_nodes();
 
   /// The bound address of each interface, by name.
@@ -178,8 +179,8 @@ private:
   std::chrono::steady_clock::time_point next_telling_; ///< that its record is not true any more; the steward's
   std::string shown_certificate_;                      ///< to clients; the steward's once it runs
   std::atomic<bool> stopping_{false};
-  Readmissions readmissions_; ///< of other nodes
-  bool has_joined_ = false;   ///< at this start
+  Readmissions readmissions_;              ///< of other nodes
+  bool has_joined_ = false;                ///< at this start
   std::unique_ptr<ControlSocket> control_; ///< null where it cannot be
 };
 }

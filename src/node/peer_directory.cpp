@@ -30,8 +30,9 @@ PeerDirectory::Versions PeerDirectory::versions_of(const kv::State& state)
     const auto* const map = state.find(table);
     return map ? map->version : 0;
   };
-  return {version(tables::node_info), version(tables::engine_ids), version(consensus::LogRecord::table),
-          version(tables::returns)};
+  return {
+      version(tables::node_info), version(tables::engine_ids), version(consensus::LogRecord::table),
+      version(tables::returns)};
 }
 
 PeerDirectory::PeerDirectory(const kv::Snapshot& state) : versions_(versions_of(*state)), read_(true)

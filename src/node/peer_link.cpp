@@ -351,8 +351,7 @@ void PeerLink::take_presence(const peer::Received& message)
   const auto parts = ConsensusMessage::decode(message.bytes);
   const auto presence = parts ? consensus::Presence::decode(parts->message) : std::unexpected(parts.error());
   if (!presence || !parts->batches.empty())
-    return drop(
-        PeerFault::malformed, message.from, presence ? "more lies beside it" : presence.error().describe());
+    return drop(PeerFault::malformed, message.from, presence ? "more lies beside it" : presence.error().describe());
   if (!known->may_speak(message.from))
     return drop(PeerFault::not_a_member, message.from, "it takes no part any more");
   // Where it listens is of use, its number is not: one that comes back may not know the one that it has.

@@ -184,8 +184,7 @@ TEST_F(PeerLinkTest, TheRollReachesEveryOtherNode)
   settle(node(1), node(3));
   {
     const base::LockGuard lock(mutex);
-    EXPECT_EQ(
-        heard, (std::vector<std::pair<peer::NodeId, std::string>>(2, {node(1).id(), presence.encode()})));
+    EXPECT_EQ(heard, (std::vector<std::pair<peer::NodeId, std::string>>(2, {node(1).id(), presence.encode()})));
   }
   for (const auto& bytes : {framed(""), framed("nonsense"), framed(presence.encode()) + "more", std::string()})
     send_bytes(node(1), node(2), bytes, static_cast<std::uint16_t>(PeerMessage::presence));
