@@ -52,6 +52,8 @@ def test_a_write_takes_effect_once_on_whichever_nodes_it_is_sent_again(make_netw
     def insist_it_is_known():
         network.level()
         for node in network.living():
+            # One that has just come back knows of no primary for a moment, and says that nothing was done.
+            wait_for(lambda at=node: send(at, "one", record("A")).status != 503, "the node to know a primary")
             again = send(node, "one", record("A"))
             assert (again.status, again.body, again.txid) == (200, first.body, first.txid), again
             assert again.headers["x-concordat-repetition"] == "true"
