@@ -55,12 +55,9 @@ void Readmission::begin(const Return& how, std::chrono::steady_clock::time_point
 void Readmission::settle()
 {
   settled_ = true;
-  missing_.clear();
 }
 
-void Readmission::take(
-    const std::string& node, const std::string& bytes, Presence own, const std::function<bool(EngineId)>& may_admit,
-    const kv::Snapshot& committed)
+void Readmission::take(const std::string& node, const std::string& bytes, const Here& here)
 {
   auto heard = Presence::decode(bytes);
   if (!heard)
@@ -68,65 +65,67 @@ void Readmission::take(
   const auto known = peers_->ids_of(node);
   if (heard->answers != 0)
   {
-    // Each of the two may know of ids that the other has not heard of yet.
+    // Each of the two may know of ids that the other has not heard of yet. The one that it speaks under, and later
+    // ones, may have acknowledged what counts: only its own word speaks for those.
     heard->former.insert(heard->former.end(), known.begin(), known.end());
-    // The newest may have acknowledged what counts: only its own word speaks for that one.
-    std::erase_if(
-        heard->former,
-        [newest = known.empty() ? heard->id : std::max(heard->id, known.back())](EngineId id) { return id >= newest; });
+    std::erase_if(heard->former, [&](EngineId id) { return id >= heard->id; });
     if (call_)
       call_->hear(node, *heard);
     return;
   }
-  own.answers = heard->start;
-  own.receiver = known.empty() ? 0 : known.back();
-  // Any node may tell what is committed.
+  const auto agrees = [&](EngineId id) { return here.configuration.role(id) != Role::none; };
+  auto answer = here.own;
+  answer.answers = heard->start;
+  const auto in_force = std::ranges::find_if(known.rbegin(), known.rend(), agrees);
+  answer.receiver = in_force != known.rend() ? *in_force : known.empty() ? 0 : known.back();
   if (readmit_)
   {
-    const bool give = heard->returning && may_admit(std::max(heard->id, own.receiver));
-    own.admitted = readmit_(committed, node, heard->start, give).value_or(0);
+    const bool give = heard->returning && here.may_admit(std::max(heard->id, answer.receiver));
+    const auto given = readmit_(here.committed, node, heard->start, give);
+    // Any node may tell what is committed, but not before the id that it replaces is out of the agreement: where nobody
+    // speaks under that any more, it would be missed by every majority until then.
+    if (given && std::ranges::none_of(known, [&](EngineId id) { return id < *given && agrees(id); }))
+      answer.admitted = *given;
   }
-  peers_->answer_roll(node, own.encode());
+  peers_->answer_roll(node, answer.encode());
 }
 
-std::optional<RollCall::Verdict> Readmission::step(
-    Presence own, const std::function<bool(EngineId)>& may_admit, bool lonely, const kv::Snapshot& committed,
-    std::chrono::steady_clock::time_point now)
+std::optional<RollCall::Verdict> Readmission::step(Here here)
 {
   std::deque<std::pair<std::string, std::string>> all;
   {
     const base::LockGuard lock(mutex_);
     all.swap(inbox_);
   }
-  const auto began = call_ ? call_->start() : 1;
-  own.start = began;
+  auto& own = here.own;
+  own.start = call_ ? call_->start() : 1; // of who only answers nobody looks at it
   own.former = peers_->ids_of("");
   if (call_)
     own.id = call_->id(own);
   std::erase_if(own.former, [&](EngineId id) { return id >= own.id; });
   for (const auto& [node, bytes] : all)
-    take(node, bytes, own, may_admit, committed);
+    take(node, bytes, here);
   if (!call_)
     return std::nullopt;
-  if (now >= next_call_ && (!settled_ || lonely))
+  if (here.now >= next_call_ && (!settled_ || here.lonely))
   {
-    next_call_ = now + interval_;
+    next_call_ = here.now + interval_;
     peers_->call_roll(own.encode());
   }
-  auto verdict = call_->verdict(own, now >= patient_from_);
+  auto verdict = call_->verdict(own, here.now >= patient_from_);
   if (settled_)
     return verdict && verdict->admitted ? verdict : std::nullopt;
-  missing_ = call_->missing(own);
-  if (!verdict && now >= next_word_)
+  if (!verdict && here.now >= next_word_)
   {
-    next_word_ = now + between_words;
-    if (missing_.empty())
+    next_word_ = here.now + between_words;
+    const auto missing = call_->missing(own);
+    if (missing.empty())
       spdlog::info("waits until the others have a primary, which readmits this node");
     else
       spdlog::info(
           "waits for a primary, or for every voter: nodes number {} have not answered. If they are gone for good, "
           "'--accept-loss' starts a majority without them",
-          list(missing_));
+          list(missing));
   }
   return verdict;
 }

@@ -39,28 +39,36 @@ public:
   void hear(const std::string& node, std::string presence) EXCLUDES(mutex_);
   bool has_mail() const EXCLUDES(mutex_);
 
+  /// Whether `step` has anything to do. @param lonely  as there
+  bool has_work(bool lonely) const EXCLUDES(mutex_)
+  {
+    return (call_ && (!settled_ || lonely)) || has_mail();
+  }
+
   /// This node comes back, and calls until it is settled.
   void begin(const Return& how, std::chrono::steady_clock::time_point now);
   /// It takes part. It calls again only when it hears no primary: one may have given it another id just before, and
   /// nobody listens to the one that it has.
   void settle();
-  std::vector<EngineId> missing() const
-  {
-    return missing_;
-  }
 
-  /// Answers and calls. @param own  of this node; `start`, `answers`, `receiver` and `admitted` are filled in here
-  /// @param may_admit  whether this node is primary, and confirmed by others than the one with that id
-  /// @param lonely     it has heard of no primary for long
-  /// @return how it takes part, if that is known now: the same until something changes
-  std::optional<RollCall::Verdict> step(
-      Presence own, const std::function<bool(EngineId)>& may_admit, bool lonely, const kv::Snapshot& committed,
-      std::chrono::steady_clock::time_point now) EXCLUDES(mutex_);
+  /// What a step goes by.
+  struct Here
+  {
+    Presence own; ///< but for `start`, `answers`, `receiver`, `admitted` and `former`
+    /// Whether this node is primary, and confirmed by others than the one with that id.
+    std::function<bool(EngineId)> may_admit;
+    bool lonely = false; ///< it has heard of no primary for long
+    const kv::Snapshot& committed;
+    const Configuration& configuration; ///< after what is committed
+    std::chrono::steady_clock::time_point now;
+  };
+
+  /// Answers and calls.
+  /// @return how this node takes part, if that is known now: the same until something changes
+  std::optional<RollCall::Verdict> step(Here here) EXCLUDES(mutex_);
 
 private:
-  void take(
-      const std::string& node, const std::string& bytes, Presence own, const std::function<bool(EngineId)>& may_admit,
-      const kv::Snapshot& committed);
+  void take(const std::string& node, const std::string& bytes, const Here& here);
 
   Peers* const peers_;
   const Readmit readmit_;
@@ -72,7 +80,6 @@ private:
   std::chrono::steady_clock::time_point next_call_;
   std::chrono::steady_clock::time_point patient_from_;
   std::chrono::steady_clock::time_point next_word_;
-  std::vector<EngineId> missing_;
 
   mutable base::Mutex mutex_;
   std::deque<std::pair<std::string, std::string>> inbox_ GUARDED_BY(mutex_);

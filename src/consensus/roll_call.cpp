@@ -1,6 +1,7 @@
 #include "consensus/roll_call.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace concordat::consensus
 {
@@ -25,17 +26,24 @@ EngineId RollCall::id(const Presence& own) const
   return id;
 }
 
-std::vector<EngineId> RollCall::voters(const Presence& own) const
+/// What is known to be committed last, by whoever knows it.
+const Presence& RollCall::newest(const Presence& own) const
 {
-  // Of what is committed the newest counts; of what may be, all that stands behind that.
   const auto* newest = &own;
   for (const auto& [node, presence] : heard_)
     if (presence.applied > newest->applied)
       newest = &presence;
-  auto all = newest->voters;
+  return *newest;
+}
+
+/// Those of what is committed, and of all that may be.
+std::vector<EngineId> RollCall::voters(const Presence& own) const
+{
+  const auto& known = newest(own);
+  auto all = known.voters;
   const auto add = [&](const Presence& presence)
   {
-    if (presence.last.index > newest->applied)
+    if (presence.last.index > known.applied)
       all.insert(all.end(), presence.coming.begin(), presence.coming.end());
   };
   add(own);
@@ -73,7 +81,12 @@ std::optional<RollCall::Verdict> RollCall::verdict(const Presence& own, bool pat
     if (presence.admitted != 0)
       return Verdict{presence.admitted, 0, own.term, true, false, {}};
   const auto all = voters(own);
-  auto newest = own.last;
+  const auto& agreed = newest(own).voters;
+  const auto votes = [&](EngineId id) { return std::ranges::find(agreed, id) != agreed.end(); };
+  // Who has the newest log is the same for everybody who looks at the same logs. Of those that end at the same place it
+  // is one that can be elected already.
+  const auto rank = [&](EngineId id, LogPosition last) { return std::tuple(last, votes(id), id); };
+  auto best = rank(out.id, own.last);
   std::size_t running = 0;
   for (const auto& [node, presence] : heard_)
   {
@@ -82,21 +95,17 @@ std::optional<RollCall::Verdict> RollCall::verdict(const Presence& own, bool pat
       continue;
     if (!presence.returning)
     {
-      ++running;
+      running += votes(presence.id) ? 1 : 0;
       out.full_stop = false;
     }
-    // Who has the newest log is the same for everybody who looks at the same logs.
-    if (std::pair(presence.last, presence.id) > std::pair(newest, out.votes_for))
-    {
-      newest = presence.last;
-      out.votes_for = presence.id;
-    }
+    best = std::max(best, rank(presence.id, presence.last));
   }
-  const auto is_majority = [&](std::size_t count) { return 2 * count > all.size(); };
+  out.votes_for = std::get<EngineId>(best);
+  const auto is_majority = [](std::size_t count, std::size_t of) { return 2 * count > of; };
   // They can agree without this node, and one of them soon admits it. A learner has nobody to help.
-  if (is_majority(running) || !std::ranges::binary_search(all, out.id))
+  if (is_majority(running, agreed.size()) || !std::ranges::binary_search(all, out.id))
     return std::nullopt;
-  if (!out.missing.empty() && !(accept_loss_ && patient && is_majority(all.size() - out.missing.size())))
+  if (!out.missing.empty() && !(accept_loss_ && patient && is_majority(all.size() - out.missing.size(), all.size())))
     return std::nullopt;
   if (out.votes_for == out.id)
     out.votes_for = 0;

@@ -54,6 +54,7 @@ public:
   EngineId id(const Presence& own) const;
 
 private:
+  const Presence& newest(const Presence& own) const;
   std::vector<EngineId> voters(const Presence& own) const;
 
   const std::uint64_t start_;

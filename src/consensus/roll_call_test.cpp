@@ -142,6 +142,19 @@ TEST_F(RollCallTest, WhatOthersKnowItByCounts)
   EXPECT_EQ(verdict->id, 5U);
 }
 
+TEST_F(RollCallTest, WhoMaySoonVoteIsNoneOfAMajorityYet)
+{
+  auto other = of(1, 6, {6, 60}, false);
+  other.voters = own.voters = {1, 2};
+  other.coming = {4};
+  hear(other);
+  auto learner = of(4, 6, {6, 60}, false);
+  learner.voters = own.voters;
+  hear(learner);
+  EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 1, 7, false, false, {}}))
+      << "and cannot be elected: of two equal logs, that of a voter counts";
+}
+
 TEST_F(RollCallTest, AVoterThatHasAnotherIdNowIsThereButNotHelped)
 {
   auto renamed = of(4, 9, {9, 99}, false);

@@ -340,9 +340,16 @@ Result<void> Sequencer::meet_others()
   const bool follows = replica_.leader() != 0 && replica_.configuration().role(replica_.id()) != Role::none;
   if (follows || !lonely_from_)
     lonely_from_ = now + 2 * options_.election_ticks * options_.tick;
+  const bool lonely = now >= *lonely_from_;
+  if (!readmission_.has_work(lonely))
+    return {};
   const auto verdict = readmission_.step(
-      presence(), [this](EngineId id) { return primary_ && replica_.is_confirmed_without(id); }, now >= *lonely_from_,
-      store_.committed(), now);
+      {.own = presence(),
+       .may_admit = [this](EngineId id) { return primary_ && replica_.is_confirmed_without(id); },
+       .lonely = lonely,
+       .committed = store_.committed(),
+       .configuration = replica_.configuration(),
+       .now = now});
   if (!verdict)
     return {};
   if (replica_.runs())

@@ -100,11 +100,16 @@ Result<void> Node::start_link(const std::string& node_certificate_pem)
 }
 
 /// What has to do with other nodes among the options of the order.
-void Node::be_one_of_several(consensus::SequencerOptions& options, consensus::EngineId sealed)
+void Node::be_one_of_several(consensus::SequencerOptions& options, const consensus::SequencerStart& begin)
 {
   kv::SnapshotTransaction state(store_.committed());
-  // It may have been given a later one in transactions that it does not know to be committed.
-  options.engine_id = std::max(sealed, engine_id_of(state, identity_->node_id()).value_or(1));
+  // The last one that is in the agreement: one that was given to it later counts only when that one is out.
+  const auto ids = engine_ids_of(state, identity_->node_id());
+  const auto agrees = [&](consensus::EngineId id) { return begin.log.configuration.role(id) != consensus::Role::none; };
+  const auto in_force = std::ranges::find_if(ids.rbegin(), ids.rend(), agrees);
+  options.engine_id = in_force != ids.rend() ? *in_force : ids.empty() ? 1 : ids.back();
+  // It may have taken another in transactions that it does not know to be committed.
+  options.engine_id = std::max(begin.durable.engine_id, options.engine_id);
   link_->takes_part_as(options.engine_id);
   options.readmit = [this](const kv::Snapshot& committed, const std::string& node, std::uint64_t start, bool give)
   { return readmissions_.look(committed, node, start, give); };

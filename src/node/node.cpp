@@ -183,7 +183,7 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
   {
     if (auto linked = start_link(node_certificate_pem); !linked)
       return linked;
-    be_one_of_several(options, start.durable.engine_id);
+    be_one_of_several(options, start);
   }
   if (driven_)
   {

@@ -118,7 +118,7 @@ private:
   Result<void> take_part(
       std::unique_ptr<ledger::ChunkFiles> chunks, consensus::Replayed replayed, const consensus::DurableState& durable);
   Result<void> start_link(const std::string& node_certificate_pem);
-  void be_one_of_several(consensus::SequencerOptions& options, consensus::EngineId sealed);
+  void be_one_of_several(consensus::SequencerOptions& options, const consensus::SequencerStart& begin);
   void be_steward();
   void connect_requests(base::Executor& pool);
   Result<void>

@@ -38,11 +38,13 @@ PeerDirectory::Versions PeerDirectory::versions_of(const kv::State& state)
 PeerDirectory::PeerDirectory(const kv::Snapshot& state) : versions_(versions_of(*state)), read_(true)
 {
   kv::SnapshotTransaction reads(state, kv::RunBy::node);
-  nodes_ = node_ids(reads);
-  for (const auto& [id, node] : nodes_)
+  for (const auto& [newest, node] : node_ids(reads))
   {
-    ids_[node] = id;
+    ids_[node] = newest;
     all_ids_[node] = engine_ids_of(reads, node);
+    // It speaks under the one before until that is out of the agreement.
+    for (const auto id : all_ids_[node])
+      nodes_[id] = node;
   }
   const auto agrees = configuration_in(reads);
   for (const auto& [id, node] : nodes_)
@@ -80,11 +82,12 @@ bool PeerDirectory::may_speak(const peer::NodeId& node) const
 
 bool PeerDirectory::is(const peer::NodeId& node, consensus::EngineId id) const
 {
-  const auto known = ids_.find(node);
-  if (known != ids_.end() && known->second == id)
-    return true;
+  const auto owner = nodes_.find(id);
+  if (owner != nodes_.end())
+    return owner->second == node;
   // It may have come back under another number while this node was away: a later one, that nobody else has.
-  return id != 0 && !nodes_.contains(id) && (known == ids_.end() || id > known->second);
+  const auto known = ids_.find(node);
+  return id != 0 && (known == ids_.end() || id > known->second);
 }
 
 std::optional<peer::NodeId> PeerDirectory::node_of(consensus::EngineId id) const

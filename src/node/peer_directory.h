@@ -28,7 +28,7 @@ public:
   /// has ever known: this node may have been away while it joined, and could hear from nobody else. That the service
   /// has endorsed it is checked before. Who was removed is known for ever by its number.
   bool may_speak(const peer::NodeId& node) const;
-  /// Whether messages of `node` may come from `id`: its number, or one that this state does not know yet.
+  /// Whether messages of `node` may come from `id`: one that it has or had, or that this state does not know yet.
   bool is(const peer::NodeId& node, consensus::EngineId id) const;
 
   std::optional<peer::NodeId> node_of(consensus::EngineId id) const;
