@@ -182,6 +182,7 @@ def test_a_node_that_comes_back_elsewhere_is_found_there(make_network):
                 return False
 
         wait_for(shows_certificate, "a certificate for its new name")
+        node.address = address  # its certificate is for that name alone now
         assert network.node_id(node) == node_id
     assert network.primary().member(0).ingest([{"lei": "A", "nace": "1"}]).status == 200
 
