@@ -64,7 +64,11 @@ def test_any_two_of_five_may_be_lost(make_network, writers, repeaters, how):  # 
             if victim.process.poll() is None:
                 os.kill(victim.process.pid, signal.SIGCONT)
             else:
+                # It counts again only when it was readmitted; until then two more would be too many.
+                before = len(victim.log())
                 victim.launch()
+                wait_for(lambda: "takes part again" in victim.log()[before:], "it to be readmitted")
+        network.wait_voters(5)
         wait_for_more(load, 10)
     insist_each_took_effect_once(network, counting)
     insist_nothing_is_lost(network, load, beside=[one.name for one in counting])
