@@ -26,7 +26,8 @@ constexpr std::chrono::milliseconds steward_pause{100};
 /// For tests of rolling upgrades: which versions of the protocol between nodes this program claims to speak.
 constexpr const char* claimed_versions = "CONCORDAT_TEST_PEER_VERSIONS";
 
-/// Who should agree on transactions (governance.md §10.2, §10.3): a node that retires does until that is committed.
+/// Who should agree on transactions (governance.md §10.2, §10.3). A node that retires counts until the change that
+/// takes it out is agreed on; that it may be shut down is noted after that.
 std::vector<consensus::EngineId> who_takes_part(const kv::Snapshot& committed)
 {
   kv::SnapshotTransaction state(committed);
@@ -35,7 +36,7 @@ std::vector<consensus::EngineId> who_takes_part(const kv::Snapshot& committed)
   {
     const std::string id(cursor->key());
     const auto record = read_object(state, tables::node_info, id);
-    if (record && takes_part(*record))
+    if (record && string_member(*record, "status") == "Trusted")
       if (const auto engine_id = engine_id_of(state, id))
         out.push_back(*engine_id);
   }

@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "base/encoding.h"
+#include "consensus/log_record.h"
+#include "ledger/entry.h"
 #include "node/json.h"
 #include "node/tables.h"
 
@@ -130,5 +132,12 @@ consensus::EngineId renew_engine_id(Transaction& transaction, std::string_view n
       to_canonical_json(boost::json::object{
           {"former", boost::json::array(former.begin(), former.end())}, {"id", next}, {"start", in_hex(start)}}));
   return next;
+}
+
+consensus::Configuration configuration_in(ReadTransaction& state)
+{
+  const auto text = state.get(consensus::LogRecord::table, ledger::single_key);
+  auto record = text ? consensus::LogRecord::from_json(*text) : fail(ErrorCode::not_found, "there is no record");
+  return record ? std::move(record->configuration) : consensus::Configuration{};
 }
 }

@@ -35,4 +35,7 @@ engine_id_since(ReadTransaction& state, std::string_view node_id, std::uint64_t 
 /// promised what it has forgotten.
 /// @param start  random, of the node's
 consensus::EngineId renew_engine_id(Transaction& transaction, std::string_view node_id, std::uint64_t start);
+
+/// Who agrees, as of the last record of it. Nobody in ledgers of the first release, whose services have one node.
+consensus::Configuration configuration_in(ReadTransaction& state);
 }

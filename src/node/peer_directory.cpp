@@ -12,17 +12,6 @@
 
 namespace concordat::node
 {
-namespace
-{
-/// Who agrees, as of the last record of it. Nobody in ledgers of the first release, whose services have one node.
-consensus::Configuration configuration_in(ReadTransaction& state)
-{
-  const auto text = state.get(consensus::LogRecord::table, ledger::single_key);
-  auto record = text ? consensus::LogRecord::from_json(*text) : fail(ErrorCode::not_found, "there is no record");
-  return record ? std::move(record->configuration) : consensus::Configuration{};
-}
-}
-
 PeerDirectory::Versions PeerDirectory::versions_of(const kv::State& state)
 {
   const auto version = [&](std::string_view table)
@@ -54,6 +43,9 @@ PeerDirectory::PeerDirectory(const kv::Snapshot& state) : versions_(versions_of(
   {
     const peer::NodeId node(cursor->key());
     const auto record = read_object(reads, tables::node_info, node);
+    // One that was not trusted yet may be by now: it is as one that is not known. What it shows is endorsed, or not.
+    if (record && string_member(*record, "status") == "Pending")
+      continue;
     auto& speaks = may_speak_[node];
     speaks = speaks || (record && takes_part(*record));
     const auto* const interface = record && speaks ? record->if_contains("node_to_node_interface") : nullptr;

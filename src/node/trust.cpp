@@ -248,6 +248,7 @@ Result<bool> retire_node(Transaction& transaction, std::string_view node_id)
 bool note_retired_committed(Transaction& transaction, ReadTransaction& committed)
 {
   bool noted = false;
+  const auto agrees = configuration_in(committed);
   const auto nodes = committed.scan(tables::node_info);
   while (nodes->next())
   {
@@ -257,6 +258,10 @@ bool note_retired_committed(Transaction& transaction, ReadTransaction& committed
       continue;
     const auto* const known = record->if_contains("retired_committed");
     if (known && known->is_bool() && known->get_bool())
+      continue;
+    // Who is told so may shut it down: as long as it counts for a majority, the others could be left without one.
+    const auto ids = engine_ids_of(committed, nodes->key());
+    if (std::ranges::any_of(ids, [&](auto id) { return agrees.role(id) != consensus::Role::none; }))
       continue;
     (*record)["retired_committed"] = true;
     put_record(transaction, nodes->key(), *record);

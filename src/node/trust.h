@@ -63,8 +63,8 @@ Result<bool> update_node(
 ///         that is trusted, without which there would be no service
 Result<bool> retire_node(Transaction& transaction, std::string_view node_id);
 
-/// Notes of every node that is `Retired` in the committed state that it takes no part any more, so that it may be shut
-/// down.
+/// Notes of every node that is `Retired` in the committed state, and in no majority there any more, that it takes no
+/// part, so that it may be shut down.
 /// @return whether any was noted
 bool note_retired_committed(Transaction& transaction, ReadTransaction& committed);
 

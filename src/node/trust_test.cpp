@@ -1,5 +1,6 @@
 #include "node/trust.h"
 
+#include "consensus/log_record.h"
 #include "crypto/certificate.h"
 #include "crypto/signing_request.h"
 #include "kv/store.h"
@@ -182,6 +183,28 @@ TEST_F(Trust, TheLastTrustedNodeStays)
   ASSERT_TRUE(trust_node(*transaction, id, certifier(), {}));
   EXPECT_EQ(retire_node(*transaction, founder), true);
   EXPECT_FALSE(retire_node(*transaction, id));
+}
+
+TEST_F(Trust, ANodeThatCountsForAMajorityIsNotSaidToTakeNoPart)
+{
+  kv::State state;
+  const auto agree = [&](std::vector<consensus::EngineId> voters)
+  {
+    consensus::LogRecord record;
+    record.index = 1;
+    record.configuration.voters = std::move(voters);
+    state.apply(
+        {{std::string(tables::node_info), {{std::string(founder), R"({"status":"Retired"})"}}},
+         {std::string(tables::engine_ids), {{std::string(founder), "1"}, {"another", "2"}}},
+         {std::string(consensus::LogRecord::table), {{std::string(ledger::single_key), record.to_json()}}}},
+        {2, state.seqno() + 1});
+    return kv::SnapshotTransaction(std::make_shared<const kv::State>(state), kv::RunBy::node);
+  };
+  put(founder, {{"status", "Retired"}});
+  auto counts = agree({1, 2});
+  EXPECT_FALSE(note_retired_committed(*transaction, counts)) << "the others would wait for it for ever";
+  auto out = agree({2});
+  EXPECT_TRUE(note_retired_committed(*transaction, out));
 }
 
 TEST_F(Trust, ANodeIsForgottenOnlyOnceItIsAgreedThatItTakesNoPart)

@@ -195,6 +195,10 @@ void History::check_membership(const kv::Snapshot& before, const kv::Snapshot& a
     if (noted && !node::takes_part(*noted) && node::string_member(*noted, "status") == "Retired" &&
         (!record || node::string_member(*record, "status") != "Retired"))
       verdict_.wrong("that a node has retired is noted before it is committed");
+    const bool newly = noted && record && !node::takes_part(*noted) && node::takes_part(*record);
+    for (const auto id : newly ? node::engine_ids_of(old, cursor->key()) : std::vector<consensus::EngineId>{})
+      if (was.role(id) != consensus::Role::none)
+        verdict_.wrong("a node that counts for a majority is said to take no part any more");
   }
 }
 
