@@ -80,7 +80,9 @@ void Readmission::take(const std::string& node, const std::string& bytes, const 
   answer.receiver = in_force != known.rend() ? *in_force : known.empty() ? 0 : known.back();
   if (readmit_)
   {
-    const bool give = heard->returning && here.may_admit(std::max(heard->id, answer.receiver));
+    // Of who takes part already the id may have been given away after an earlier start: it is out under any.
+    const bool is_out = heard->returning || !agrees(heard->id);
+    const bool give = is_out && here.may_admit(std::max(heard->id, answer.receiver));
     const auto given = readmit_(here.committed, node, heard->start, give);
     // Any node may tell what is committed, but not before the id that it replaces is out of the agreement: where nobody
     // speaks under that any more, it would be missed by every majority until then.

@@ -357,6 +357,23 @@ TEST_F(ReadmissionTest, WhoIsGivenANumberAfterItTakesPartAlreadyTakesThatOne)
   EXPECT_EQ(committed(other, "after"), "value");
 }
 
+TEST_F(ReadmissionTest, WhoseNumberWasGivenAwayForAnEarlierStartGetsAnother)
+{
+  ASSERT_TRUE(put("before"));
+  for (const EngineId name : {1, 2, 3})
+    crash(name);
+  for (const EngineId name : {1, 2, 3})
+    start(name);
+  const auto primary = elect();
+  go(5);
+  const EngineId other = primary == 1 ? 2 : 1;
+  waiting_[std::to_string(other)] = 99; // which has ended
+  go(300);
+  EXPECT_EQ(sequencer(other).agreement().self, 5U);
+  EXPECT_EQ(sequencer(primary).agreement().configuration.role(5), Role::voter);
+  EXPECT_EQ(sequencer(primary).agreement().configuration.voters.size(), 3U);
+}
+
 TEST_F(ReadmissionTest, NonsenseIsDropped)
 {
   const auto primary = elect();
