@@ -144,6 +144,11 @@ void Engine::vote_for(EngineId id)
   concordat_engine_vote_for(impl_->between_rounds(), id);
 }
 
+void Engine::learn_committed(LogPosition committed)
+{
+  concordat_engine_learn_committed(impl_->between_rounds(), committed.index, committed.term);
+}
+
 Result<void> Engine::step(std::string_view message)
 {
   concordat_engine_error error{};

@@ -146,6 +146,9 @@ public:
   void take_part();
   /// Whom it votes for while it observes.
   void vote_for(EngineId id);
+  /// What another node knows to be committed. Without effect on a leader, and unless that entry is in the log. Who
+  /// knows it may be out of the agreement by it, and no other may be: nobody else would tell then.
+  void learn_committed(LogPosition committed);
   /// Asks the other nodes whether this one still leads. Once a majority has said so, `Ready::reads` holds the token
   /// with an index; what is applied up to there is fresh enough for a read that began before this call.
   /// A token whose answer is outstanding when leadership is lost gets none.

@@ -4,6 +4,7 @@
 #include "concordat/transaction.h"
 #include "consensus/configuration.h"
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,6 +34,15 @@ struct OpenedTerm
   Index index = 0;
 
   bool operator==(const OpenedTerm&) const = default;
+};
+
+/// Where a log ends. Of two logs the newer is the one whose last entry has the higher term, then the longer.
+struct LogPosition
+{
+  View term = 0;
+  Index index = 0;
+
+  auto operator<=>(const LogPosition&) const = default;
 };
 
 /// An entry of the raft log: a batch, or (without descriptor) the empty one that opens a term.

@@ -24,15 +24,17 @@ std::optional<ConfigurationChange> next_change(const Membership& membership)
     return ConfigurationChange{};
   const auto change = [](EngineId id, Role role) { return ConfigurationChange{{{id, role}}}; };
   // Who is gone for good counts against the majority, so they leave before others come.
-  for (const auto& ids : {now.learners, now.voters})
-    for (const auto id : ids)
-      if (!has(wanted, id) && id != membership.self && (has(now.learners, id) || now.voters.size() > 1))
-        return change(id, Role::none);
+  for (const auto id : now.learners)
+    if (!has(wanted.voters, id) && !has(wanted.leaving, id) && id != membership.self)
+      return change(id, Role::none);
+  for (const auto id : now.voters)
+    if (!has(wanted.voters, id) && id != membership.self && now.voters.size() > 1)
+      return change(id, has(wanted.leaving, id) ? Role::learner : Role::none);
   for (const auto& peer : membership.progress)
-    if (has(now.learners, peer.id) && has(wanted, peer.id) && peer.active &&
+    if (has(now.learners, peer.id) && has(wanted.voters, peer.id) && peer.active &&
         peer.matched + nearly_all >= membership.last)
       return change(peer.id, Role::voter);
-  for (const auto id : wanted)
+  for (const auto id : wanted.voters)
     if (now.role(id) == Role::none)
       return change(id, Role::learner);
   return std::nullopt;

@@ -4,15 +4,33 @@
 
 #include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 namespace concordat::consensus
 {
+/// Who should take part.
+struct Wanted
+{
+  Wanted() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): mostly nobody leaves
+  Wanted(std::vector<EngineId> who_votes, std::vector<EngineId> who_leaves = {})
+      : voters(std::move(who_votes)),
+        leaving(std::move(who_leaves))
+  {
+  }
+
+  std::vector<EngineId> voters;
+  /// Who is to hear for a while yet what becomes of the service, and no longer to vote.
+  std::vector<EngineId> leaving;
+};
+
 /// What the primary knows when it looks whether the right nodes take part.
 struct Membership
 {
   EngineId self = 0;
   Configuration configuration;        ///< after what is applied, with no change under way
-  std::vector<EngineId> wanted;       ///< who should take part, as the committed tables say
+  Wanted wanted;                      ///< as the committed tables say
   std::vector<PeerProgress> progress; ///< of the others
   Index last = 0;                     ///< of the primary's log
 };

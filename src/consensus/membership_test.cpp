@@ -8,7 +8,7 @@ namespace
 {
 Membership of_three()
 {
-  return {1, {.voters = {1, 2, 3}}, {1, 2, 3}, {{2, 100, true, false}, {3, 100, true, false}}, 100};
+  return {1, {.voters = {1, 2, 3}}, {{1, 2, 3}}, {{2, 100, true, false}, {3, 100, true, false}}, 100};
 }
 
 ConfigurationChange one(EngineId id, Role role)
@@ -25,7 +25,7 @@ TEST(NextChange, NothingWhenTheRightNodesTakePart)
 TEST(NextChange, NewNodeLearnsBeforeItVotes)
 {
   auto membership = of_three();
-  membership.wanted.push_back(4);
+  membership.wanted.voters.push_back(4);
   EXPECT_EQ(next_change(membership), one(4, Role::learner));
   membership.configuration.learners = {4};
   membership.progress.push_back({4, 10, true, false});
@@ -47,14 +47,26 @@ TEST(NextChange, LearnerThatIsWantedNoMoreNeverGetsAVote)
 TEST(NextChange, WhoIsGoneLeavesBeforeOthersCome)
 {
   auto membership = of_three();
-  membership.wanted = {1, 2, 4};
+  membership.wanted = {{1, 2, 4}};
+  EXPECT_EQ(next_change(membership), one(3, Role::none));
+}
+
+TEST(NextChange, WhoRetiresHearsWithoutAVoteUntilItIsGone)
+{
+  auto membership = of_three();
+  membership.wanted = {{1, 2}, {3}};
+  EXPECT_EQ(next_change(membership), one(3, Role::learner));
+  membership.configuration = {.voters = {1, 2}, .learners = {3}};
+  membership.progress.push_back({3, 100, true, false});
+  EXPECT_EQ(next_change(membership), std::nullopt);
+  membership.wanted.leaving.clear();
   EXPECT_EQ(next_change(membership), one(3, Role::none));
 }
 
 TEST(NextChange, NeitherThePrimaryNorTheLastVoterLeaves)
 {
   auto membership = of_three();
-  membership.wanted = {2, 3};
+  membership.wanted = {{2, 3}};
   EXPECT_EQ(next_change(membership), std::nullopt) << "it hands over first";
   membership.configuration = {.voters = {2}};
   membership.wanted = {};
@@ -65,7 +77,7 @@ TEST(NextChange, AJointConfigurationIsLeftFirst)
 {
   auto membership = of_three();
   membership.configuration.voters_outgoing = {1, 2};
-  membership.wanted = {1, 2, 3, 4};
+  membership.wanted = {{1, 2, 3, 4}};
   EXPECT_EQ(next_change(membership), ConfigurationChange{});
 }
 }

@@ -62,7 +62,7 @@ public:
   ///         enough, or Error::unavailable: another node may have gone on.
   virtual bool when_fresh(Done done) = 0;
   /// The same for what only a primary may answer: a node that does not lead, or not yet, tells Error::unavailable.
-  /// @return true if there is nothing to ask: this node is alone
+  /// @return true if there is nothing to ask: this node is alone, and takes writes
   virtual bool when_primary(Done done) = 0;
 
   /// The view in which this node writes, or wrote last.

@@ -21,7 +21,8 @@ std::string Presence::encode() const
   CHECK(voters.size() <= max_ids && coming.size() <= max_ids && former.size() <= max_ids, "there are fewer nodes");
   std::string out;
   base::append_le(out, version);
-  for (const auto number : {start, answers, id, receiver, admitted, term, last.term, last.index, applied})
+  for (const auto number :
+       {start, answers, id, receiver, admitted, term, last.term, last.index, applied.term, applied.index})
     base::append_le(out, number);
   base::append_le(out, returning ? bit_returning : std::uint8_t{0});
   for (const auto* const ids : {&voters, &coming, &former})
@@ -41,7 +42,7 @@ Result<Presence> Presence::decode(std::string_view bytes)
   Presence out;
   for (auto* const number :
        {&out.start, &out.answers, &out.id, &out.receiver, &out.admitted, &out.term, &out.last.term, &out.last.index,
-        &out.applied})
+        &out.applied.term, &out.applied.index})
   {
     const auto value = reader.le<std::uint64_t>();
     if (!value)
@@ -67,6 +68,8 @@ Result<Presence> Presence::decode(std::string_view bytes)
     return wrong("more follows");
   if (out.start == 0 || out.id == 0 || out.last.term > out.term)
     return wrong("it says who sends it, and a log ends in a term that its node knows");
+  if (out.applied.term > out.last.term || out.applied.index > out.last.index)
+    return wrong("what is committed is in the log");
   return out;
 }
 }

@@ -1,9 +1,8 @@
 #pragma once
 
 #include "concordat/error.h"
-#include "consensus/configuration.h"
+#include "consensus/log_entry.h"
 
-#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,15 +10,6 @@
 
 namespace concordat::consensus
 {
-/// Where a log ends. Of two logs the newer is the one whose last entry has the higher term, then the longer.
-struct LogPosition
-{
-  View term = 0;
-  Index index = 0;
-
-  auto operator<=>(const LogPosition&) const = default;
-};
-
 /// What a node says of itself when the roll is called: by a node that comes back, and to it in answer.
 /// Wire, little-endian: u8 1, the numbers in this order (u64), u8 of bits (1: returning); for voters, coming and former
 /// ids each u16 count, and u64 each.
@@ -35,7 +25,7 @@ struct Presence
   View term = 0;                ///< the highest that the sender knows
   LogPosition last = {};        ///< where its log ends
   bool returning = false;       ///< it may lack what it has acknowledged
-  Index applied = 0;            ///< what it knows to be committed ends here
+  LogPosition applied = {};     ///< what it knows to be committed ends here
   std::vector<EngineId> voters; ///< of the configuration there
   std::vector<EngineId> coming = {}; ///< voters of changes that its log holds behind that
   /// Ids that it had before. A majority has agreed that nothing is promised under them any more.

@@ -6,7 +6,7 @@ namespace concordat::consensus
 {
 namespace
 {
-const Presence whole{11, 12, 3, 4, 5, 9, {8, 70}, true, 60, {1, 2, 3}, {8}, {6, 7}};
+const Presence whole{11, 12, 3, 4, 5, 9, {8, 70}, true, {7, 60}, {1, 2, 3}, {8}, {6, 7}};
 }
 
 TEST(Presence, IsReadAsItWasWritten)
@@ -32,7 +32,7 @@ TEST(Presence, WhatCannotBeIsRefused)
 {
   const auto good = whole.encode();
   // Version, the largest bits of numbers that the engine counts, bits, count.
-  for (const std::size_t at : {0U, 24U, 32U, 40U, 48U, 56U, 64U, 72U, 73U, 74U})
+  for (const std::size_t at : {0U, 24U, 32U, 40U, 48U, 56U, 64U, 72U, 80U, 81U, 82U})
   {
     auto bad = good;
     bad[at] = '\xff';
@@ -47,6 +47,12 @@ TEST(Presence, WhatCannotBeIsRefused)
   auto ahead = whole;
   ahead.last.term = ahead.term + 1;
   EXPECT_FALSE(Presence::decode(ahead.encode()));
+  for (const LogPosition beyond : {LogPosition{7, 71}, LogPosition{9, 60}})
+  {
+    auto committed = whole;
+    committed.applied = beyond;
+    EXPECT_FALSE(Presence::decode(committed.encode())) << beyond.term;
+  }
 }
 
 TEST(LogPosition, ALaterTermIsNewerThanALongerLog)

@@ -62,6 +62,7 @@ void Readmission::take(const std::string& node, const std::string& bytes, const 
   auto heard = Presence::decode(bytes);
   if (!heard)
     return spdlog::warn("a message of node {} is dropped: {}", node, heard.error().describe());
+  committed_ = std::max(committed_, heard->applied);
   const auto known = peers_->ids_of(node);
   if (heard->answers != 0)
   {
@@ -103,7 +104,12 @@ std::optional<RollCall::Verdict> Readmission::step(Here here)
   own.start = call_ ? call_->start() : 1; // of who only answers nobody looks at it
   own.former = peers_->ids_of("");
   if (call_)
-    own.id = call_->id(own);
+  {
+    // Under an id that it was given for an earlier start it does not take part.
+    const auto newest = call_->id(own);
+    own.returning = own.returning || newest != own.id;
+    own.id = newest;
+  }
   std::erase_if(own.former, [&](EngineId id) { return id >= own.id; });
   for (const auto& [node, bytes] : all)
     take(node, bytes, here);

@@ -51,6 +51,12 @@ public:
   /// nobody listens to the one that it has.
   void settle();
 
+  /// The newest of what others have said to be committed.
+  LogPosition committed() const
+  {
+    return committed_;
+  }
+
   /// What a step goes by.
   struct Here
   {
@@ -76,6 +82,7 @@ private:
   const std::chrono::milliseconds patience_;
 
   std::optional<RollCall> call_;
+  LogPosition committed_;
   bool settled_ = false;
   std::chrono::steady_clock::time_point next_call_;
   std::chrono::steady_clock::time_point patient_from_;

@@ -61,6 +61,15 @@ void Replica::vote_for(EngineId id)
   engine_->vote_for(id);
 }
 
+Result<void> Replica::learn_committed(LogPosition committed)
+{
+  learned_ = std::max(learned_, committed);
+  if (!engine_ || learned_.index <= applied_)
+    return {};
+  engine_->learn_committed(learned_);
+  return drain();
+}
+
 void Replica::be_level()
 {
   level_from_.reset();
@@ -103,6 +112,11 @@ LogPosition Replica::last() const
   return {log_.term(index).value_or(0), index};
 }
 
+LogPosition Replica::last_applied() const
+{
+  return {log_.term(applied_).value_or(0), applied_};
+}
+
 std::vector<EngineId> Replica::coming_voters() const
 {
   std::vector<EngineId> voters;
@@ -140,6 +154,7 @@ Result<void> Replica::start_engine(EngineId votes_for)
     return std::unexpected(engine.error());
   engine_ = std::move(*engine);
   next_tick_ = clock_.steady() + options_.tick;
+  engine_->learn_committed(learned_);
   return drain();
 }
 
@@ -188,6 +203,8 @@ Result<void> Replica::receive(std::string_view message, std::span<const std::sha
   const auto before = held_.size();
   held_.insert(held_.end(), named.begin(), named.end());
   const auto stepped = engine_->step(message);
+  if (stepped && summary->from == engine_->leader())
+    heard_leader_ = clock_.steady();
   auto drained = stepped ? drain() : stepped;
   // What the engine did not take into its log is of no use to anybody.
   if (engine_ && held_.size() > before)
@@ -271,6 +288,11 @@ std::vector<std::shared_ptr<const Batch>> Replica::abandon()
 bool Replica::leads() const
 {
   return engine_ && engine_->leads();
+}
+
+bool Replica::hears_leader() const
+{
+  return leads() || (leader() != 0 && clock_.steady() < heard_leader_ + options_.election_ticks * options_.tick);
 }
 
 bool Replica::may_write() const

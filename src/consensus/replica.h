@@ -97,6 +97,8 @@ public:
   bool is_confirmed_without(EngineId id) const;
   /// Whom it votes for until it is level.
   void vote_for(EngineId id);
+  /// What another node knows to be committed: if that entry is in the log, so is all up to there for this node too.
+  Result<void> learn_committed(LogPosition committed);
   /// Takes part without restriction: it has made sure that all that was committed is in its log.
   void be_level();
   /// Ends the engine: the log stays, to be started again. @pre may_rest(): nothing is being stored
@@ -112,6 +114,8 @@ public:
     return id_;
   }
   LogPosition last() const;
+  /// Where what is committed and told ends.
+  LogPosition last_applied() const;
   /// The voters of changes that are in the log and not applied.
   std::vector<EngineId> coming_voters() const;
   /// Wants to lead now, without waiting for the time-out. Alone, it leads when this returns.
@@ -193,6 +197,9 @@ public:
   {
     return engine_ ? engine_->leader() : 0;
   }
+  /// It leads, or has heard its leader within an election time-out. A node that cannot be elected waits for one that is
+  /// gone, or has forgotten it, for ever.
+  bool hears_leader() const;
   /// Who leads (0: nobody is known to), who takes part, and how far they are if this node leads.
   Agreement agreement() const;
   /// Bytes of the batches that are in its log, and not committed yet.
@@ -259,8 +266,10 @@ private:
   Index applied_; ///< committed, and told to Events
   Seqno applied_seqno_;
   std::unique_ptr<Engine> engine_;
+  LogPosition learned_;            ///< committed, as others know
   std::optional<View> level_from_; ///< it is level once its log reaches into this term or a later one
   std::chrono::steady_clock::time_point next_tick_;
+  std::chrono::steady_clock::time_point heard_leader_;
   std::vector<std::shared_ptr<const Batch>> held_;          ///< proposed or received, and not in the log yet
   std::map<Index, std::shared_ptr<const Batch>> in_flight_; ///< in the log, and not committed yet
   std::uint64_t bytes_in_flight_ = 0;                       ///< of them

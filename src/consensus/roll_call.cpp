@@ -43,7 +43,7 @@ std::vector<EngineId> RollCall::voters(const Presence& own) const
   auto all = known.voters;
   const auto add = [&](const Presence& presence)
   {
-    if (presence.last.index > known.applied)
+    if (presence.last.index > known.applied.index)
       all.insert(all.end(), presence.coming.begin(), presence.coming.end());
   };
   add(own);
@@ -83,9 +83,9 @@ std::optional<RollCall::Verdict> RollCall::verdict(const Presence& own, bool pat
   const auto all = voters(own);
   const auto& agreed = newest(own).voters;
   const auto votes = [&](EngineId id) { return std::ranges::find(agreed, id) != agreed.end(); };
-  // Who has the newest log is the same for everybody who looks at the same logs. Of those that end at the same place it
-  // is one that can be elected already.
-  const auto rank = [&](EngineId id, LogPosition last) { return std::tuple(last, votes(id), id); };
+  // The same one for everybody who looks at the same logs. One that cannot be elected yet would be helped in vain, and
+  // alone has nothing that is committed.
+  const auto rank = [&](EngineId id, LogPosition last) { return std::tuple(votes(id), last, id); };
   auto best = rank(out.id, own.last);
   std::size_t running = 0;
   for (const auto& [node, presence] : heard_)
@@ -100,7 +100,7 @@ std::optional<RollCall::Verdict> RollCall::verdict(const Presence& own, bool pat
     }
     best = std::max(best, rank(presence.id, presence.last));
   }
-  out.votes_for = std::get<EngineId>(best);
+  out.votes_for = std::get<2>(best);
   const auto is_majority = [](std::size_t count, std::size_t of) { return 2 * count > of; };
   // They can agree without this node, and one of them soon admits it. A learner has nobody to help.
   if (is_majority(running, agreed.size()) || !std::ranges::binary_search(all, out.id))

@@ -16,10 +16,13 @@ namespace concordat::consensus
 /// as that can matter it must not count.
 /// 1. A primary that others have confirmed gives it a new id, under which it has promised nothing, and which joins as
 ///    any other: the majority that agrees on that does not hold this node.
-/// 2. If too few others are up for that, it waits for every voter. What was committed is then in one of their logs, and
-///    so in the newest of them: this node helps that one alone to lead, in a term that nobody has seen, and takes part
-///    for good once it has that one's log. Of a voter that has come back under another id, which is not one of them
-///    yet, nothing is needed: the majority that gave it that id has all that it had acknowledged under the one before.
+/// 2. If too few others are up for that, it waits for every voter, and for those that may have become one unknown to
+/// the
+///    others. What was committed is then in the log of a voter, unless the disks of all that stored it were put back,
+///    and so in the newest of theirs: this node helps that one alone to lead, in a term that nobody has seen, and takes
+///    part for good once it has that one's log. Of a voter that has come back under another id, which is not one of
+///    them yet, nothing is needed: the majority that gave it that id has all that it had acknowledged under the one
+///    before.
 class RollCall
 {
 public:

@@ -120,7 +120,7 @@ TEST_F(RollCallTest, AVoterThatWasRemovedSinceIsNotWaitedFor)
   own.voters = {1, 2, 3, 9};
   own.coming = {8};
   auto other = of(1, 6, {6, 60}, true);
-  other.applied = 60;
+  other.applied = {6, 60};
   hear(other);
   hear(of(3, 6, {6, 59}, true));
   EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 1, 7, false, true, {}}));
@@ -131,7 +131,7 @@ TEST_F(RollCallTest, WhatOthersKnowItByCounts)
   auto other = of(1, 6, {6, 60}, true);
   other.voters = {1, 3, 5};
   other.receiver = 5;
-  other.applied = 1;
+  other.applied = {1, 1};
   own.voters = {};
   hear(other);
   auto third = of(3, 6, {6, 60}, true);
@@ -142,17 +142,17 @@ TEST_F(RollCallTest, WhatOthersKnowItByCounts)
   EXPECT_EQ(verdict->id, 5U);
 }
 
-TEST_F(RollCallTest, WhoMaySoonVoteIsNoneOfAMajorityYet)
+TEST_F(RollCallTest, WhoMaySoonVoteIsNoneOfAMajorityYetAndNotHelped)
 {
   auto other = of(1, 6, {6, 60}, false);
   other.voters = own.voters = {1, 2};
   other.coming = {4};
   hear(other);
-  auto learner = of(4, 6, {6, 60}, false);
+  auto learner = of(4, 6, {6, 61}, false);
   learner.voters = own.voters;
   hear(learner);
   EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 1, 7, false, false, {}}))
-      << "and cannot be elected: of two equal logs, that of a voter counts";
+      << "nobody would elect it: as long as none of the others has it, its last entry is not agreed on";
 }
 
 TEST_F(RollCallTest, AVoterThatHasAnotherIdNowIsThereButNotHelped)

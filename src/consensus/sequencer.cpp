@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "consensus/membership.h"
 #include "consensus/received.h"
 #include "ledger/entry.h"
 
@@ -99,7 +98,8 @@ bool Sequencer::when_primary(Done done)
   if (ask(done))
     return false;
   const auto agreed = agreement();
-  if (agreed.configuration.is_alone(agreed.self))
+  // Alone among the voters it may still have to learn what one that was taken out has committed as the last primary.
+  if (agreed.primary && agreed.configuration.is_alone(agreed.self))
     return true;
   done(std::unexpected(not_primary));
   return false;
@@ -324,7 +324,7 @@ Presence Sequencer::presence() const
   own.term = replica_.term();
   own.last = replica_.last();
   own.returning = !replica_.is_level();
-  own.applied = replica_.applied();
+  own.applied = replica_.last_applied();
   const auto& configuration = replica_.configuration();
   own.voters = configuration.voters;
   own.voters.insert(own.voters.end(), configuration.voters_outgoing.begin(), configuration.voters_outgoing.end());
@@ -336,9 +336,7 @@ Presence Sequencer::presence() const
 Result<void> Sequencer::meet_others()
 {
   const auto now = clock_.steady();
-  // One that has been removed knows whom it followed for ever.
-  const bool follows = replica_.leader() != 0 && replica_.configuration().role(replica_.id()) != Role::none;
-  if (follows || !lonely_from_)
+  if (replica_.hears_leader() || !lonely_from_)
     lonely_from_ = now + 2 * options_.election_ticks * options_.tick;
   const bool lonely = now >= *lonely_from_;
   if (!readmission_.has_work(lonely))
@@ -350,6 +348,8 @@ Result<void> Sequencer::meet_others()
        .committed = store_.committed(),
        .configuration = replica_.configuration(),
        .now = now});
+  if (auto learned = replica_.learn_committed(readmission_.committed()); !learned)
+    return learned;
   if (!verdict)
     return {};
   if (replica_.runs())
@@ -679,7 +679,7 @@ void Sequencer::adapt_membership()
   const auto change = next_change(membership);
   if (!change)
   {
-    if (std::ranges::find(membership.wanted, replica_.id()) == membership.wanted.end())
+    if (const auto& voters = membership.wanted.voters; std::ranges::find(voters, replica_.id()) == voters.end())
       (void)replica_.hand_over(); // whoever takes over removes this node
     return;
   }

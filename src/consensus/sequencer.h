@@ -10,6 +10,7 @@
 #include "consensus/feed.h"
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
+#include "consensus/membership.h"
 #include "consensus/ordering.h"
 #include "consensus/peers.h"
 #include "consensus/readmission.h"
@@ -38,7 +39,7 @@ struct SequencerOptions : BatcherOptions
   EngineId engine_id = 1;
   Peers* peers = nullptr; ///< outlives the sequencer; null for a node that stays alone
   /// Who should take part, as the tables of a committed state say; null: as it is. Called on the consensus thread.
-  std::function<std::vector<EngineId>(const kv::Snapshot&)> wanted = {};
+  std::function<Wanted(const kv::Snapshot&)> wanted = {};
   Readmit readmit = {}; ///< null: nobody is readmitted
   /// Told of each state that is published, on the consensus thread: quick.
   std::function<void(const kv::Snapshot&)> published = {};

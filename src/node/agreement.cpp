@@ -28,19 +28,20 @@ constexpr const char* claimed_versions = "CONCORDAT_TEST_PEER_VERSIONS";
 
 /// Who should agree on transactions (governance.md §10.2, §10.3). A node that retires counts until the change that
 /// takes it out is agreed on; that it may be shut down is noted after that.
-std::vector<consensus::EngineId> who_takes_part(const kv::Snapshot& committed)
+/// A node that retires keeps hearing of the service, without a vote, until it can know that it may be shut down.
+consensus::Wanted who_takes_part(const kv::Snapshot& committed)
 {
   kv::SnapshotTransaction state(committed);
-  std::vector<consensus::EngineId> out;
+  consensus::Wanted out;
   for (const auto cursor = state.scan(tables::node_info); cursor->next();)
   {
     const std::string id(cursor->key());
     const auto record = read_object(state, tables::node_info, id);
-    if (record && string_member(*record, "status") == "Trusted")
-      if (const auto engine_id = engine_id_of(state, id))
-        out.push_back(*engine_id);
+    const auto engine_id = record && takes_part(*record) ? engine_id_of(state, id) : std::nullopt;
+    if (engine_id)
+      (string_member(*record, "status") == "Trusted" ? out.voters : out.leaving).push_back(*engine_id);
   }
-  std::ranges::sort(out);
+  std::ranges::sort(out.voters);
   return out;
 }
 

@@ -327,13 +327,14 @@ void PeerLink::take_consensus(peer::Received message)
     return drop(
         PeerFault::wrong_sender, message.from,
         "it claims to come from node number " + std::to_string(summary->from) + ", which is another one");
+  // Also of one that knows this node by a number of an earlier start of it: it may be a primary that joined meanwhile.
+  hear(message.from, summary->from, parts->address);
   const auto chosen = own_id_.load();
   if (const auto own = chosen != 0 ? std::optional(chosen) : known->id_of(self_); own && summary->to != *own)
     return drop(PeerFault::wrong_receiver, message.from, "it is for node number " + std::to_string(summary->to));
   auto batches = cut(*summary, parts->batches, message.account);
   if (!batches)
     return drop(PeerFault::wrong_batches, message.from, batches.error().describe());
-  hear(message.from, summary->from, parts->address);
   (*receiver)(std::string(parts->message), std::move(*batches));
 }
 

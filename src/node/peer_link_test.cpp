@@ -179,6 +179,8 @@ TEST_F(PeerLinkTest, TheRollReachesEveryOtherNode)
           const base::LockGuard lock(mutex);
           heard.emplace_back(from, std::move(said));
         });
+  settle(node(1), node(2)); // what is said before both know each other may get lost
+  settle(node(1), node(3));
   node(1).link->call_roll(presence.encode());
   settle(node(1), node(2));
   settle(node(1), node(3));

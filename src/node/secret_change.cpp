@@ -5,6 +5,7 @@
 #include "ledger/entry.h"
 #include "ledger/secret_record.h"
 #include "ledger/wrapped_secret.h"
+#include "node/engine_ids.h"
 #include "node/json.h"
 #include "node/tables.h"
 #include "node/trust.h"
@@ -23,11 +24,18 @@ namespace
 std::map<std::string, crypto::PublicKey> receivers(ReadTransaction& state)
 {
   std::map<std::string, crypto::PublicKey> out;
+  const auto agrees = configuration_in(state);
+  // One that has retired just now may still be sent what is agreed on.
+  const auto hears = [&](const std::string& id)
+  {
+    return std::ranges::any_of(
+        engine_ids_of(state, id), [&](auto one) { return agrees.role(one) != consensus::Role::none; });
+  };
   for (const auto nodes = state.scan(tables::node_info); nodes->next();)
   {
     std::string id(nodes->key());
     const auto record = node_record_of(state, id);
-    if (!record || !takes_part(*record))
+    if (!record || !(takes_part(*record) || hears(id)))
       continue;
     auto key = crypto::PublicKey::from_pem(string_member(*record, "encryption_pub_key"));
     if (key && !key->curve())

@@ -1,5 +1,6 @@
 #include "node/secret_change.h"
 
+#include "consensus/log_record.h"
 #include "kv/store.h"
 #include "ledger/entry.h"
 #include "ledger/secret_record.h"
@@ -66,6 +67,21 @@ TEST_F(SecretChangeTest, EverybodyWhoTakesPartIsGivenTheNewSecretAndNobodyElse)
       ledger::SecretRecord::from_json(transaction_.get(ledger::secret_history_table, ledger::single_key).value_or(""));
   ASSERT_TRUE(record);
   EXPECT_TRUE(record->check(secrets_.at(19), 1, secrets_.at(20), 20));
+}
+
+TEST_F(SecretChangeTest, WhoIsStillInTheAgreementIsGivenIt)
+{
+  node("noted", {{"status", "Retired"}, {"retired_committed", true}});
+  node("gone", {{"status", "Retired"}, {"retired_committed", true}});
+  transaction_.put(tables::engine_ids, "noted", "3");
+  transaction_.put(tables::engine_ids, "gone", "4");
+  consensus::LogRecord place;
+  place.index = 5;
+  place.configuration = {.voters = {1, 2}, .learners = {3}};
+  transaction_.put(consensus::LogRecord::table, ledger::single_key, place.to_json());
+  write_secret_change(transaction_, secrets_, "self", 20);
+  EXPECT_TRUE(receives("noted")) << "it is sent entries that it could not read";
+  EXPECT_FALSE(receives("gone"));
 }
 
 TEST_F(SecretChangeTest, ANodeWithoutAKeyForThatIsLeftOutAndTheOthersGoOn)

@@ -261,7 +261,7 @@ bool note_retired_committed(Transaction& transaction, ReadTransaction& committed
       continue;
     // Who is told so may shut it down: as long as it counts for a majority, the others could be left without one.
     const auto ids = engine_ids_of(committed, nodes->key());
-    if (std::ranges::any_of(ids, [&](auto id) { return agrees.role(id) != consensus::Role::none; }))
+    if (std::ranges::any_of(ids, [&](auto id) { return agrees.role(id) == consensus::Role::voter; }))
       continue;
     (*record)["retired_committed"] = true;
     put_record(transaction, nodes->key(), *record);

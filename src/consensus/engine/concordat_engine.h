@@ -202,6 +202,8 @@ extern "C"
   void concordat_engine_unreachable(concordat_engine* engine, uint64_t peer);
   void concordat_engine_take_part(concordat_engine* engine);
   void concordat_engine_vote_for(concordat_engine* engine, uint64_t id);
+  /* What is committed up to an entry, as another node knows. Without effect on a leader, and unless the log has it. */
+  void concordat_engine_learn_committed(concordat_engine* engine, uint64_t index, uint64_t term);
   uint32_t concordat_engine_read_index(concordat_engine* engine, uint64_t token, concordat_engine_error* error);
   uint32_t concordat_engine_step(
       concordat_engine* engine, const uint8_t* bytes, size_t size, concordat_engine_visit visit, void* context,

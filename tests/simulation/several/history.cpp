@@ -29,7 +29,7 @@ bool is_plan_map(const std::string& map)
 
 void History::placed(TxId txid, std::optional<std::size_t> plan)
 {
-  if (!placed_.emplace(txid, plan).second)
+  if (!placed_.emplace(txid, Placed{plan, last().seqno}).second)
     return verdict_.wrong("the id " + txid.to_string() + " is given out twice");
   named_.push_back(txid);
 }
@@ -37,7 +37,7 @@ void History::placed(TxId txid, std::optional<std::size_t> plan)
 bool History::has_place(std::size_t plan, TxId txid) const
 {
   const auto found = placed_.find(txid);
-  return found != placed_.end() && found->second == plan;
+  return found != placed_.end() && found->second.plan == plan;
 }
 
 bool History::is_committed(TxId txid) const
@@ -89,9 +89,9 @@ void History::append(Seqno seqno, std::string_view bytes)
       if (const auto read = consensus::LogRecord::from_json(value.value_or("")); read && read->change)
         verdict_.count("who takes part has changed");
   const auto place = placed_.find(txid);
-  if (place == placed_.end() || !place->second)
+  if (place == placed_.end() || !place->second.plan)
     return;
-  const auto plan = *place->second;
+  const auto plan = *place->second.plan;
   if (!done_.insert(plan).second)
     verdict_.wrong("a write is committed twice, now as " + txid.to_string());
   if (denied_.contains(plan))
@@ -160,7 +160,19 @@ void History::compare(const kv::State& one, const kv::State& other)
   }
 }
 
-/// Who is taken out of the agreement has retired, and that was committed before; and so for the note that it may go.
+/// What was committed, as far as anybody had shown it, when a transaction of the framework got its place; null if that
+/// is not known.
+kv::Snapshot History::known_when_placed(Seqno seqno) const
+{
+  const auto place = is_committed(entries_[seqno - 1].txid) ? placed_.find(entries_[seqno - 1].txid) : placed_.end();
+  if (place == placed_.end())
+    return nullptr;
+  const auto after = states_.upper_bound(place->second.known);
+  return after == states_.begin() ? nullptr : std::prev(after)->second;
+}
+
+/// Who is taken out of the agreement has retired, and that was committed before this was asked for; and so for the note
+/// that it may go.
 void History::check_membership(const kv::Snapshot& before, const kv::Snapshot& after)
 {
   const auto version = [](const kv::Snapshot& state, std::string_view table)
@@ -179,25 +191,32 @@ void History::check_membership(const kv::Snapshot& before, const kv::Snapshot& a
         consensus::LogRecord::from_json(state.get(consensus::LogRecord::table, ledger::single_key).value_or(""));
     return record ? record->configuration : consensus::Configuration{};
   };
+  // @param since  the transaction that takes it out, or notes that it may go
+  const auto had_retired = [&](std::string_view node, Seqno since)
+  {
+    const auto known = known_when_placed(since);
+    if (!known)
+      return true;
+    kv::SnapshotTransaction state(known, kv::RunBy::node);
+    const auto record = node::node_record_of(state, node);
+    return !record || node::string_member(*record, "status") == "Retired";
+  };
   const auto was = configuration(old);
   const auto is = configuration(now);
   for (const auto& [id, node] : node::node_ids(old))
-  {
-    const auto record = node::node_record_of(old, node);
-    if (was.role(id) != consensus::Role::none && is.role(id) == consensus::Role::none && record &&
-        node::string_member(*record, "status") == "Trusted" && node::engine_id_of(old, node) == id)
+    if (was.role(id) == consensus::Role::voter && is.role(id) != consensus::Role::voter &&
+        node::engine_id_of(now, node) == id && !had_retired(node, version(after, consensus::LogRecord::table)))
       verdict_.wrong("node number " + std::to_string(id) + " is taken out before its retirement is committed");
-  }
   for (const auto cursor = now.scan(node::tables::node_info); cursor->next();)
   {
     const auto noted = node::node_record_of(now, cursor->key());
     const auto record = node::node_record_of(old, cursor->key());
-    if (noted && !node::takes_part(*noted) && node::string_member(*noted, "status") == "Retired" &&
-        (!record || node::string_member(*record, "status") != "Retired"))
+    if (noted && record && node::takes_part(*record) && !node::takes_part(*noted) &&
+        !had_retired(cursor->key(), now.version(node::tables::node_info, cursor->key()).value_or(1)))
       verdict_.wrong("that a node has retired is noted before it is committed");
     const bool newly = noted && record && !node::takes_part(*noted) && node::takes_part(*record);
     for (const auto id : newly ? node::engine_ids_of(old, cursor->key()) : std::vector<consensus::EngineId>{})
-      if (was.role(id) != consensus::Role::none)
+      if (was.role(id) == consensus::Role::voter)
         verdict_.wrong("a node that counts for a majority is said to take no part any more");
   }
 }

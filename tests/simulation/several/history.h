@@ -76,10 +76,16 @@ private:
   void compare_with_plans(const kv::State& state);
   void compare(const kv::State& one, const kv::State& other);
   void check_membership(const kv::Snapshot& before, const kv::Snapshot& after);
+  kv::Snapshot known_when_placed(Seqno seqno) const;
 
   const std::deque<Plan>& plans_;
   Verdict& verdict_;
-  std::map<TxId, std::optional<std::size_t>> placed_;
+  struct Placed
+  {
+    std::optional<std::size_t> plan;
+    Seqno known = 0; ///< what was committed then
+  };
+  std::map<TxId, Placed> placed_;
   std::vector<TxId> named_;
   std::vector<Entry> entries_; ///< by seqno, from 1 on
   ledger::MerkleTree tree_;

@@ -44,7 +44,7 @@ node::Configuration configuration_of(std::size_t number)
         {"rpc_interfaces", {{"main", {{"bind_address", Host::address(number)}}}}}}},
       {"command", command},
       {"ledger", {{"directory", ledger_directory}, {"chunk_size", "10KB"}}},
-      {"concordat", {{"open_service", true}, {"trusted_disks", true}, {"sealed_directory", sealed_directory}}}};
+      {"concordat", {{"open_service", true}, {"sealed_directory", sealed_directory}}}};
   return node::parse_configuration(json::serialize(text)).value();
 }
 }
@@ -237,6 +237,14 @@ void Host::inject_disk_fault()
   disk_may_fail_ = true;
 }
 
+void Host::put_disk_back(const Files& older)
+{
+  lose_power();
+  put_back(files_, directories(), older);
+  invariants_.reset();
+  fall(true);
+}
+
 void Host::later(Time delay, std::function<void()> what)
 {
   const auto number = ++last_task_;
@@ -362,6 +370,9 @@ void Host::observe()
 
 void Host::placed(TxId txid, bool own)
 {
+  // What it has seen by now is what it may go by.
+  if (node_ && !is_dead())
+    observe();
   const auto plan = own ? std::nullopt : std::exchange(ending_, std::nullopt);
   around_.history.placed(txid, plan);
 }

@@ -178,7 +178,14 @@ public:
   {
     slowness_ = most;
   }
+  /// Its disk hangs: the thread of the order does nothing for so long, and all others go on.
+  void hang(Time time)
+  {
+    busy_until_ = std::max(busy_until_, around_.schedule.now() + time);
+  }
   void inject_disk_fault();
+  /// Whoever owns the disk puts an older copy back, while the power is off.
+  void put_disk_back(const Files& older);
 
 private:
   Result<void> submit(base::Job job) override;

@@ -36,7 +36,7 @@ public:
     for (const auto piece : payload.pieces())
       message.bytes += piece;
     if (const auto wait = held_up_())
-      network_.send(self_, to, std::move(message), *wait);
+      network_.send(to, std::move(message), *wait);
     return true;
   }
   void membership_changed() override {}
@@ -61,7 +61,7 @@ std::unique_ptr<peer::Channel> Network::connect(
   return std::make_unique<Channel>(*this, self, callbacks, std::move(held_up));
 }
 
-void Network::send(const peer::NodeId& from, const peer::NodeId& to, peer::Received message, Time held_up)
+void Network::send(const peer::NodeId& to, peer::Received message, Time held_up)
 {
   if (random_.below(1000) < weather_.lost)
     return verdict_.count("message lost");
@@ -76,14 +76,27 @@ void Network::send(const peer::NodeId& from, const peer::NodeId& to, peer::Recei
     auto copy = copies == 1 ? std::move(message) : message;
     schedule_.in(
         held_up + delay,
-        [this, from, to, copy = std::make_shared<peer::Received>(std::move(copy))]
-        {
-          if (is_cut(from, to))
-            verdict_.count("message cut off");
-          else
-            deliver(to, std::move(*copy));
-        });
+        [this, to, copy = std::make_shared<peer::Received>(std::move(copy))] { arrive(to, std::move(*copy)); });
   }
+}
+
+void Network::arrive(const peer::NodeId& to, peer::Received message)
+{
+  const auto cut = cut_.find({message.from, to});
+  if (cut == cut_.end())
+    return deliver(to, std::move(message));
+  verdict_.count(cut->second ? "message held back" : "message cut off");
+  if (cut->second)
+    held_.emplace_back(to, std::move(message));
+}
+
+void Network::heal()
+{
+  cut_.clear();
+  for (auto& [to, message] : std::exchange(held_, {}))
+    schedule_.in(
+        Time(random_.below(30'000)), [this, to = to, held = std::make_shared<peer::Received>(std::move(message))]
+        { deliver(to, std::move(*held)); });
 }
 
 void Network::deliver(const peer::NodeId& to, peer::Received message)

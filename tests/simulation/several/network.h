@@ -10,9 +10,9 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace concordat::simulation
 {
@@ -46,19 +46,13 @@ public:
   /// @param held_up  for how long its messages wait for its disk; nothing: they never leave
   std::unique_ptr<peer::Channel>
   connect(const peer::NodeId& self, const peer::Callbacks& callbacks, std::function<std::optional<Time>()> held_up);
-  /// Nothing gets from one to the other.
-  void cut(const peer::NodeId& from, const peer::NodeId& to)
+  /// Nothing gets from one to the other, until it is healed.
+  /// @param holds  what is on its way arrives afterwards
+  void cut(const peer::NodeId& from, const peer::NodeId& to, bool holds)
   {
-    cut_.emplace(from, to);
+    cut_.emplace(std::pair(from, to), holds);
   }
-  void heal()
-  {
-    cut_.clear();
-  }
-  bool is_cut(const peer::NodeId& from, const peer::NodeId& to) const
-  {
-    return cut_.contains({from, to});
-  }
+  void heal();
   Weather& weather()
   {
     return weather_;
@@ -72,7 +66,8 @@ public:
 private:
   class Channel;
 
-  void send(const peer::NodeId& from, const peer::NodeId& to, peer::Received message, Time held_up);
+  void send(const peer::NodeId& to, peer::Received message, Time held_up);
+  void arrive(const peer::NodeId& to, peer::Received message);
   void deliver(const peer::NodeId& to, peer::Received message);
 
   Random& random_;
@@ -81,7 +76,8 @@ private:
   const Delivered delivered_;
   Weather weather_;
   std::map<peer::NodeId, Channel*> channels_;
-  std::set<std::pair<peer::NodeId, peer::NodeId>> cut_;
+  std::map<std::pair<peer::NodeId, peer::NodeId>, bool> cut_; ///< and whether it holds
+  std::vector<std::pair<peer::NodeId, peer::Received>> held_; ///< by receiver
   std::uint64_t arrived_ = 0;
 };
 }

@@ -114,6 +114,7 @@ void SeveralWorld::arrange()
   weather.doubled = random_.one_in(2) ? 0 : random_.below(60);
   weather.late = random_.one_in(2) ? 0 : random_.below(60);
   weather.usual = Time(random_.one_in(2) ? 1'000 : 1 + random_.below(20'000));
+  trusts_disks_ = random_.one_in(4);
   for (const auto& host : hosts_)
   {
     auto& limits = host->configuration().transactions;
@@ -122,6 +123,7 @@ void SeveralWorld::arrange()
     if (random_.one_in(4))
       limits.max_batch_size = 500 + random_.below(3000);
     host->configuration().chunk_size = 4000 + random_.below(20'000);
+    host->configuration().trusted_disks = trusts_disks_;
   }
 }
 
@@ -182,6 +184,8 @@ void SeveralWorld::operate()
   for (const auto cursor = state.scan(node::tables::node_info); cursor->next();)
   {
     const auto record = node::node_record_of(state, cursor->key());
+    if (record && node::string_member(*record, "status") == "Retired" && !node::takes_part(*record))
+      switch_off(cursor->key());
     if (!record || node::string_member(*record, "status") != "Pending")
       continue;
     const auto identity = host->identity();
@@ -192,6 +196,17 @@ void SeveralWorld::operate()
       (void)host->node().sequencer().submit(*transaction, {}, {});
     return host->step_soon();
   }
+}
+
+/// A node that takes no part any more is ended, sooner or later.
+void SeveralWorld::switch_off(std::string_view node)
+{
+  for (const auto& host : hosts_)
+    if (host->id() == node && !host->is_retired() && random_.one_in(8))
+    {
+      verdict_.count("retired node switched off");
+      host->retire();
+    }
 }
 
 void SeveralWorld::strike()
@@ -210,8 +225,12 @@ void SeveralWorld::strike()
     change_time(host);
   else if (dice < 50)
     join_one();
-  else if (dice < 53)
+  else if (dice < 54)
     retire_one();
+  else if (dice < 58)
+    leave_behind();
+  else if (dice < 64 && !trusts_disks_)
+    random_.one_in(2) ? put_disk_back() : remember_disk(host);
   else
     strike_host(host);
 }
@@ -230,7 +249,65 @@ void SeveralWorld::strike_host(Host& host)
   else if (dice < 9)
     host.inject_disk_fault();
   else
+    slow_down(host);
+}
+
+void SeveralWorld::slow_down(Host& host)
+{
+  if (random_.one_in(2))
+  {
+    verdict_.count("disk hangs");
+    host.hang(Time(random_.below(3'000'000)));
+  }
+  else
     host.set_slowness(random_.one_in(2) ? Time{0} : Time(random_.below(60'000)));
+}
+
+/// A primary that is cut off, and does not notice for long.
+void SeveralWorld::leave_behind()
+{
+  auto* const host = primary();
+  if (!host)
+    return;
+  verdict_.count("primary left behind");
+  host->clock().set_rate(10 + static_cast<int>(random_.below(40)));
+  const bool holds = random_.one_in(2);
+  for (const auto& other : hosts_)
+    if (other->runs() && other.get() != host)
+    {
+      network_.cut(host->id(), other->id(), holds);
+      network_.cut(other->id(), host->id(), holds);
+    }
+  schedule_.in(
+      Time(1'000'000 + random_.below(2'000'000)),
+      [this, host]
+      {
+        network_.heal();
+        host->clock().set_rate(100);
+      });
+}
+
+void SeveralWorld::remember_disk(Host& host)
+{
+  // From one that was alone nobody could tell that there are others now.
+  if (host.runs() && host.node().sequencer().agreement().configuration.voters.size() > 1)
+    older_disks_[host.number()] = copy_of(host.files(), Host::directories());
+}
+
+/// One node at a time, and not before all are level again: what only one node has on its disk is lost with that.
+void SeveralWorld::put_disk_back()
+{
+  if (older_disks_.empty() || !is_level() || primary()->node().sequencer().agreement().configuration.voters.size() == 1)
+    return;
+  auto at = older_disks_.begin();
+  std::advance(at, static_cast<std::ptrdiff_t>(random_.below(older_disks_.size())));
+  auto& host = *hosts_[at->first];
+  if (!host.starts() && !host.is_retired())
+  {
+    verdict_.count("disk put back");
+    host.put_disk_back(at->second);
+  }
+  older_disks_.erase(at);
 }
 
 /// One node, some of them, or one way between two.
@@ -242,6 +319,7 @@ void SeveralWorld::cut_off()
   const auto ways = random_.below(4); // 0: only out of the side; 1: only into it; else both
   const auto* const leads = primary();
   const bool one = random_.one_in(2);
+  const bool holds = random_.one_in(2);
   const auto alone = leads && random_.one_in(2) ? leads->number() : random_.below(hosts_.size());
   const auto is_on_side = [&](const Host& host)
   { return one ? host.number() == alone : ((side >> host.number()) & 1U) != 0; };
@@ -250,7 +328,7 @@ void SeveralWorld::cut_off()
     for (const auto& to : hosts_)
       if (from->runs() && to->runs() && is_on_side(*from) != is_on_side(*to) &&
           (ways >= 2 || is_on_side(*from) == (ways == 0)))
-        network_.cut(from->id(), to->id());
+        network_.cut(from->id(), to->id(), holds);
   schedule_.in(Time(200'000 + random_.below(2'500'000)), [this] { network_.heal(); });
 }
 

@@ -5,9 +5,11 @@
 #include "users.h"
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace concordat::simulation
@@ -50,7 +52,12 @@ private:
   void strike();
   void strike_host(Host& host);
   void cut_off();
+  void slow_down(Host& host);
+  void leave_behind();
+  void remember_disk(Host& host);
+  void put_disk_back();
   void change_time(Host& host);
+  void switch_off(std::string_view node);
   void join_one();
   void retire_one();
   void settle_down();
@@ -72,7 +79,9 @@ private:
   Around around_;
   std::vector<std::unique_ptr<Host>> hosts_;
   Users users_;
-  bool quiet_ = false; ///< nothing fails any more
+  std::map<std::size_t, Files> older_disks_; ///< by machine
+  bool trusts_disks_ = false;                ///< so none is put back
+  bool quiet_ = false;                       ///< nothing fails any more
   bool asks_ = true;
   bool joining_ = false;
 };

@@ -152,6 +152,21 @@ impl Engine {
         self.votes_for = id;
     }
 
+    /// Two logs that have one entry in common are the same before it, so whoever knows it to be committed may say so.
+    pub fn learn_committed(&mut self, index: u64, term: u64) {
+        self.assert_between_rounds();
+        let raft = &mut self.node.raft;
+        if raft.state == StateRole::Leader || !raft.raft_log.maybe_commit(index, term) {
+            return;
+        }
+        // Who agrees may change by that: an election that goes on asked others.
+        if raft.state != StateRole::Follower {
+            let term = raft.term;
+            raft.become_follower(term, 0);
+        }
+        self.settle();
+    }
+
     /// A vote that must not be given: by one that may have forgotten what it has acknowledged, to a candidate that may
     /// lack it.
     fn withholds_vote(&self, kind: MessageType, from: u64) -> bool {

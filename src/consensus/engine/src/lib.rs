@@ -178,9 +178,22 @@ pub unsafe extern "C" fn concordat_engine_take_part(engine: *mut Engine) {
     required_mut(engine, "engine").take_part();
 }
 
+/// # Safety
+/// As the header says of every pointer.
 #[no_mangle]
 pub unsafe extern "C" fn concordat_engine_vote_for(engine: *mut Engine, id: u64) {
     required_mut(engine, "engine").vote_for(id);
+}
+
+/// # Safety
+/// As the header says of every pointer.
+#[no_mangle]
+pub unsafe extern "C" fn concordat_engine_learn_committed(
+    engine: *mut Engine,
+    index: u64,
+    term: u64,
+) {
+    required_mut(engine, "engine").learn_committed(index, term);
 }
 
 /// # Safety
