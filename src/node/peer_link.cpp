@@ -265,7 +265,7 @@ std::optional<peer::NodeId> PeerLink::node_of(EngineId id) const
   if (auto node = directory_->node_of(id))
     return node;
   for (const auto& [node, heard] : heard_)
-    if (heard.id == id)
+    if (id != 0 && heard.id == id)
       return node;
   return std::nullopt;
 }
@@ -287,6 +287,8 @@ void PeerLink::take(peer::Received message)
     return take_consensus(std::move(message));
   if (kind == PeerMessage::presence)
     return take_presence(message);
+  if (kind == PeerMessage::addresses)
+    return take_addresses(message);
   std::shared_ptr<const Handler> handler;
   bool speaks = false;
   {
@@ -358,7 +360,49 @@ void PeerLink::take_presence(const peer::Received& message)
   // Where it listens is of use, its number is not: one that comes back may not know the one that it has.
   if (known->is(message.from, presence->id))
     hear(message.from, presence->id, parts->address);
+  if (presence->answers == 0)
+    tell_addresses(message.from);
   (*roll)(message.from, std::string(parts->message));
+}
+
+/// Who calls may have been away while those joined whom it needs, and only they call nobody.
+void PeerLink::tell_addresses(const peer::NodeId& node)
+{
+  NodeAddresses known;
+  {
+    const base::LockGuard lock(mutex_);
+    known.addresses = directory_->addresses();
+    for (const auto& [other, heard] : heard_)
+      if (!heard.address.empty())
+        known.addresses[other] = heard.address;
+  }
+  known.addresses.erase(node);
+  while (known.addresses.size() > NodeAddresses::max_nodes)
+    known.addresses.erase(known.addresses.begin());
+  (void)send(node, PeerMessage::addresses, known.encode());
+}
+
+void PeerLink::take_addresses(const peer::Received& message)
+{
+  const auto told = NodeAddresses::decode(message.bytes);
+  if (!told)
+    return drop(PeerFault::malformed, message.from, told.error().describe());
+  bool any = false;
+  {
+    const base::LockGuard lock(mutex_);
+    if (!directory_->may_speak(message.from))
+      return;
+    for (const auto& [node, address] : told->addresses)
+    {
+      // What the tables say, or a node says of itself, is better. That it is that node shows when it is called.
+      if (node == self_ || directory_->addresses().contains(node) || !directory_->may_speak(node) ||
+          heard_.size() >= most_heard)
+        continue;
+      any = heard_.try_emplace(node, Heard{0, address}).second || any;
+    }
+  }
+  if (any)
+    call_peers();
 }
 
 /// Said once for each reason: who sends nonsense sends more of it.

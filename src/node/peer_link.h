@@ -126,10 +126,10 @@ public:
   }
 
 private:
-  /// What a node has said of itself.
+  /// What a node has said of itself, or another one of where it is.
   struct Heard
   {
-    consensus::EngineId id = 0;
+    consensus::EngineId id = 0; ///< 0: not known
     std::string address;
   };
 
@@ -138,6 +138,8 @@ private:
   void take(peer::Received message) EXCLUDES(mutex_);
   void take_consensus(peer::Received message) EXCLUDES(mutex_);
   void take_presence(const peer::Received& message) EXCLUDES(mutex_);
+  void tell_addresses(const peer::NodeId& node) EXCLUDES(mutex_);
+  void take_addresses(const peer::Received& message) EXCLUDES(mutex_);
   void hear(const peer::NodeId& from, consensus::EngineId id, std::string_view address) EXCLUDES(mutex_);
   void call_peers() EXCLUDES(mutex_);
   void drop(PeerFault fault, const peer::NodeId& from, const std::string& why);

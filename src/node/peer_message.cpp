@@ -14,6 +14,7 @@ namespace
 {
 constexpr std::uint32_t most_headers = 1024;
 constexpr std::uint64_t longest_method = 32;
+constexpr std::size_t node_id_size = 64;
 
 std::unexpected<Error> wrong(const std::string& why)
 {
@@ -327,6 +328,43 @@ Result<ForwardedMore> ForwardedMore::decode(std::string_view bytes)
   if (fields.failed() || fields.left() != 0 || wanted > 1)
     return wrong("it has another size");
   out.wanted = wanted == 1;
+  return out;
+}
+
+peer::Payload NodeAddresses::encode() const
+{
+  CHECK(addresses.size() <= max_nodes, "who sends keeps to the limit");
+  std::string out;
+  base::append_le(out, static_cast<std::uint16_t>(addresses.size()));
+  for (const auto& [node, address] : addresses)
+  {
+    append_text(out, node);
+    append_text(out, address);
+  }
+  return peer::Payload(std::move(out));
+}
+
+Result<NodeAddresses> NodeAddresses::decode(std::string_view bytes)
+{
+  Fields fields(bytes);
+  NodeAddresses out;
+  const auto count = fields.number<std::uint16_t>();
+  if (count > max_nodes)
+    return wrong("it names too many nodes");
+  for (std::uint16_t i = 0; i < count && !fields.failed(); ++i)
+  {
+    const auto node = fields.text();
+    const auto address = fields.text();
+    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    if (!fields.failed() &&
+        (node.size() != node_id_size || !std::ranges::all_of(node, is_hex) || !is_peer_address(address)))
+      return wrong("it names a node or an address that is none");
+    if (!out.addresses.empty() && node <= out.addresses.rbegin()->first)
+      return wrong("its nodes are not in order");
+    out.addresses.emplace(node, address);
+  }
+  if (fields.failed() || fields.left() != 0)
+    return wrong("it has another size");
   return out;
 }
 }

@@ -6,6 +6,7 @@
 #include "peer/channel.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,7 @@ enum class PeerMessage : std::uint16_t
   forwarded_stream = 22, ///< an answer whose body comes in pieces
   forwarded_piece = 23,
   forwarded_more = 24,
+  addresses = 25, ///< told to who calls the roll
 };
 
 /// A message of consensus. Wire: u8 length and text of `address`, u32 length and bytes of `message`, then `batches`.
@@ -128,6 +130,19 @@ struct NodeUpdate
   Result<peer::Payload> encode() const;
   /// Error::invalid for bytes that are none. What the texts hold was not looked at.
   static Result<NodeUpdate> decode(std::string_view bytes);
+};
+
+/// Where nodes are, for one that may have been away while they joined. Wire: u16 count, then two texts
+/// each, in order.
+struct NodeAddresses
+{
+  std::map<std::string, std::string> addresses; ///< by node id
+
+  static constexpr std::size_t max_nodes = 1'024;
+  /// @pre within the limit
+  peer::Payload encode() const;
+  /// Error::invalid for bytes that are none.
+  static Result<NodeAddresses> decode(std::string_view bytes);
 };
 
 /// host:port that can be called, of visible characters.

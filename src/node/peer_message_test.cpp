@@ -167,6 +167,27 @@ TEST(PeerMessage, AnUpdateIsTwoTextsWithinItsLimit)
   EXPECT_FALSE((NodeUpdate{std::string(NodeUpdate::limit, 'x'), ""}.encode()));
   EXPECT_FALSE(NodeUpdate::decode(std::string(NodeUpdate::limit + 1, '\0')));
 }
+
+TEST(PeerMessage, AddressesAreReadAsTheyWereWritten)
+{
+  const NodeAddresses known{{{std::string(64, 'a'), "host:1"}, {std::string(64, 'b'), "other:2"}}};
+  const auto bytes = joined(known.encode());
+  const auto read = NodeAddresses::decode(bytes);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->addresses, known.addresses);
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(NodeAddresses::decode(bytes.substr(0, size)));
+  EXPECT_FALSE(NodeAddresses::decode(bytes + "x"));
+  EXPECT_TRUE(NodeAddresses::decode(joined(NodeAddresses{}.encode())));
+  for (const auto& wrong :
+       {NodeAddresses{{{std::string(63, 'a'), "host:1"}}}, NodeAddresses{{{std::string(64, 'G'), "host:1"}}},
+        NodeAddresses{{{std::string(64, 'a'), "host"}}}})
+    EXPECT_FALSE(NodeAddresses::decode(joined(wrong.encode())));
+  const auto one = bytes.substr(2, (bytes.size() - 2 - 1) / 2);
+  EXPECT_FALSE(NodeAddresses::decode(std::string("\x02\0", 2) + one + one)) << "twice the same";
+  EXPECT_FALSE(NodeAddresses::decode("\xff\xff")) << "too many";
+}
+
 TEST(PeerMessage, APieceSaysWhetherMoreFollows)
 {
   auto bytes = joined(*ForwardedPiece{7, ForwardedPiece::End::broken, "x"}.encode());

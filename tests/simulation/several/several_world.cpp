@@ -230,7 +230,7 @@ void SeveralWorld::strike()
   else if (dice < 58)
     leave_behind();
   else if (dice < 64 && !trusts_disks_)
-    random_.one_in(2) ? put_disk_back() : remember_disk(host);
+    copy_disk(host);
   else
     strike_host(host);
 }
@@ -287,27 +287,31 @@ void SeveralWorld::leave_behind()
       });
 }
 
-void SeveralWorld::remember_disk(Host& host)
+/// What such a one has on its disk nobody else need have, and from an older copy nobody can tell that there are others
+/// now.
+bool SeveralWorld::is_only_voter(Host& host)
 {
-  // From one that was alone nobody could tell that there are others now.
-  if (host.runs() && host.node().sequencer().agreement().configuration.voters.size() > 1)
-    older_disks_[host.number()] = copy_of(host.files(), Host::directories());
+  return host.node().sequencer().agreement().configuration.voters.size() < 2;
+}
+
+/// Whoever owns the disk keeps a copy, and puts it back later.
+void SeveralWorld::copy_disk(Host& host)
+{
+  if (!host.runs() || is_only_voter(host))
+    return;
+  const auto copy = std::make_shared<Files>(copy_of(host.files(), Host::directories()));
+  schedule_.in(Time(random_.below(2'000'000)), [this, &host, copy] { put_disk_back(host, copy); });
 }
 
 /// One node at a time, and not before all are level again: what only one node has on its disk is lost with that.
-void SeveralWorld::put_disk_back()
+void SeveralWorld::put_disk_back(Host& host, const std::shared_ptr<Files>& older)
 {
-  if (older_disks_.empty() || !is_level() || primary()->node().sequencer().agreement().configuration.voters.size() == 1)
+  if (quiet_ || host.starts() || host.is_retired())
     return;
-  auto at = older_disks_.begin();
-  std::advance(at, static_cast<std::ptrdiff_t>(random_.below(older_disks_.size())));
-  auto& host = *hosts_[at->first];
-  if (!host.starts() && !host.is_retired())
-  {
-    verdict_.count("disk put back");
-    host.put_disk_back(at->second);
-  }
-  older_disks_.erase(at);
+  if (!is_level() || is_only_voter(*primary()))
+    return schedule_.in(Time(50'000), [this, &host, older] { put_disk_back(host, older); });
+  verdict_.count("disk put back");
+  host.put_disk_back(*older);
 }
 
 /// One node, some of them, or one way between two.

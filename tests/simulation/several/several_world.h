@@ -5,7 +5,6 @@
 #include "users.h"
 
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,8 +53,9 @@ private:
   void cut_off();
   void slow_down(Host& host);
   void leave_behind();
-  void remember_disk(Host& host);
-  void put_disk_back();
+  static bool is_only_voter(Host& host);
+  void copy_disk(Host& host);
+  void put_disk_back(Host& host, const std::shared_ptr<Files>& older);
   void change_time(Host& host);
   void switch_off(std::string_view node);
   void join_one();
@@ -79,9 +79,8 @@ private:
   Around around_;
   std::vector<std::unique_ptr<Host>> hosts_;
   Users users_;
-  std::map<std::size_t, Files> older_disks_; ///< by machine
-  bool trusts_disks_ = false;                ///< so none is put back
-  bool quiet_ = false;                       ///< nothing fails any more
+  bool trusts_disks_ = false; ///< so none is put back
+  bool quiet_ = false;        ///< nothing fails any more
   bool asks_ = true;
   bool joining_ = false;
 };
