@@ -62,7 +62,7 @@ void Readmission::take(const std::string& node, const std::string& bytes, const 
   auto heard = Presence::decode(bytes);
   if (!heard)
     return spdlog::warn("a message of node {} is dropped: {}", node, heard.error().describe());
-  committed_ = std::max(committed_, heard->applied);
+  committed_.push_back(heard->applied);
   const auto known = peers_->ids_of(node);
   if (heard->answers != 0)
   {

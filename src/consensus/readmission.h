@@ -51,10 +51,10 @@ public:
   /// nobody listens to the one that it has.
   void settle();
 
-  /// The newest of what others have said to be committed.
-  LogPosition committed() const
+  /// What others have said to be committed since this was asked for last.
+  std::vector<LogPosition> take_committed()
   {
-    return committed_;
+    return std::exchange(committed_, {});
   }
 
   /// What a step goes by.
@@ -82,7 +82,7 @@ private:
   const std::chrono::milliseconds patience_;
 
   std::optional<RollCall> call_;
-  LogPosition committed_;
+  std::vector<LogPosition> committed_;
   bool settled_ = false;
   std::chrono::steady_clock::time_point next_call_;
   std::chrono::steady_clock::time_point patient_from_;

@@ -63,10 +63,12 @@ void Replica::vote_for(EngineId id)
 
 Result<void> Replica::learn_committed(LogPosition committed)
 {
-  learned_ = std::max(learned_, committed);
-  if (!engine_ || learned_.index <= applied_)
+  if (committed.index <= applied_ || log_.term(committed.index) != committed.term)
     return {};
-  engine_->learn_committed(learned_);
+  learned_ = std::max(learned_, committed);
+  if (!engine_)
+    return {};
+  engine_->learn_committed(committed);
   return drain();
 }
 

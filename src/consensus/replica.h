@@ -266,7 +266,7 @@ private:
   Index applied_; ///< committed, and told to Events
   Seqno applied_seqno_;
   std::unique_ptr<Engine> engine_;
-  LogPosition learned_;            ///< committed, as others know
+  LogPosition learned_;            ///< in the log, and committed as others know
   std::optional<View> level_from_; ///< it is level once its log reaches into this term or a later one
   std::chrono::steady_clock::time_point next_tick_;
   std::chrono::steady_clock::time_point heard_leader_;

@@ -203,6 +203,43 @@ TEST_F(ThreeTest, ALateMessageOfADeposedPrimaryStoresNothing)
   EXPECT_EQ(node(3).replica->batch(beside[0]->descriptor), nullptr) << "and it is held no longer";
 }
 
+TEST_F(ThreeTest, WhatAnotherKnowsToBeCommittedIsCommittedIfItIsInTheLog)
+{
+  auto& backup = node(3);
+  ASSERT_TRUE(propose(1, make_batch(2, 0)));
+  // It stores the entry, and does not hear that others have too.
+  hand_over(*std::ranges::find_if(node(1).sent, [](const Message& one) { return one.to == 3; }));
+  cut_off.insert(3);
+  deliver();
+  ASSERT_EQ(node(1).committed.size(), 1U);
+  ASSERT_TRUE(backup.committed.empty());
+  const auto there = node(1).replica->last_applied();
+  EXPECT_EQ(there, backup.replica->last());
+  EXPECT_TRUE(backup.replica->learn_committed({there.term + 1, there.index}));
+  EXPECT_TRUE(backup.replica->learn_committed({there.term, there.index + 1}));
+  EXPECT_TRUE(backup.committed.empty()) << "its log may hold something else there";
+  EXPECT_TRUE(backup.replica->learn_committed(there));
+  EXPECT_EQ(backup.committed, node(1).committed);
+  EXPECT_TRUE(backup.replica->learn_committed(there)) << "again, with no effect";
+}
+
+TEST_F(ThreeTest, ALeaderIsHeardUntilItHasBeenSilentForATimeOut)
+{
+  pass(2);
+  EXPECT_TRUE(node(1).replica->hears_leader());
+  EXPECT_TRUE(node(2).replica->hears_leader());
+  // It cannot be elected itself, and so does not notice otherwise.
+  node(2).replica->rest();
+  ASSERT_TRUE(node(2).replica->start_again(2, node(2).replica->term(), 3));
+  pass(2);
+  EXPECT_TRUE(node(2).replica->hears_leader());
+  cut_off.insert(1);
+  cut_off.insert(3);
+  pass(12);
+  EXPECT_NE(node(2).replica->leader(), 0U);
+  EXPECT_FALSE(node(2).replica->hears_leader());
+}
+
 TEST_F(ThreeTest, AReadIsFreshOnceAMajorityHasAnswered)
 {
   ASSERT_TRUE(propose(1, make_batch(2, 0)));

@@ -348,8 +348,9 @@ Result<void> Sequencer::meet_others()
        .committed = store_.committed(),
        .configuration = replica_.configuration(),
        .now = now});
-  if (auto learned = replica_.learn_committed(readmission_.committed()); !learned)
-    return learned;
+  for (const auto committed : readmission_.take_committed())
+    if (auto learned = replica_.learn_committed(committed); !learned)
+      return learned;
   if (!verdict)
     return {};
   if (replica_.runs())

@@ -551,6 +551,21 @@ TEST_F(MembershipTest, APrimaryThatIsWantedNoMoreHandsOverFirst)
   EXPECT_EQ(configuration(next).voters.size(), 2U);
 }
 
+TEST_F(MembershipTest, WhoIsAloneAmongTheVotersAndNotYetPrimaryPromisesNothing)
+{
+  wanted_ = {1};
+  begin(1);
+  elect();
+  EXPECT_TRUE(sequencer(1).when_primary([](const Result<void>&) {})) << "there is nobody to ask";
+  crash(1);
+  comes_back_ = true; // has not begun
+  start(1);
+  std::optional<Result<void>> outcome;
+  EXPECT_FALSE(sequencer(1).when_primary([&](const Result<void>& told) { outcome = told; }));
+  ASSERT_TRUE(outcome);
+  EXPECT_FALSE(*outcome);
+}
+
 TEST_F(MembershipTest, APrimaryThatStopsHandsOver)
 {
   begin(3);

@@ -4,6 +4,8 @@
 #include "consensus/engine_test_messages.h"
 #include "ledger/secrets.h"
 
+#include <atomic>
+
 namespace concordat::node
 {
 namespace
@@ -194,6 +196,33 @@ TEST_F(PeerLinkTest, TheRollReachesEveryOtherNode)
   EXPECT_EQ(node(2).link->dropped(PeerFault::malformed), 4U);
   const base::LockGuard lock(mutex);
   EXPECT_EQ(heard.size(), 2U);
+}
+
+TEST_F(PeerLinkTest, WhoCallsTheRollLearnsOfThoseThatJoinedMeanwhile)
+{
+  begin(2);
+  settle(node(2), node(1));
+  // Of the third only the second knows, as the first has been away, and it calls nobody.
+  start(3);
+  add(3);
+  publish_to({2, 3});
+  consensus::Presence presence;
+  presence.start = 5;
+  presence.id = 1;
+  std::atomic<bool> called{false};
+  node(3).link->hear_roll([&](const peer::NodeId&, const std::string&) { called = true; });
+  node(2).link->hear_roll([](const peer::NodeId&, const std::string&) {});
+  EXPECT_EQ(node(1).link->node_of(3), std::nullopt);
+  EXPECT_TRUE(eventually(
+      [&]
+      {
+        node(1).link->call_roll(presence.encode());
+        return called.load();
+      }));
+  EXPECT_EQ(node(1).link->node_of(0), std::nullopt) << "under which number it takes part is not known by that";
+  send_bytes(node(2), node(1), "nonsense", static_cast<std::uint16_t>(PeerMessage::addresses));
+  settle(node(2), node(1));
+  EXPECT_EQ(node(1).link->dropped(PeerFault::malformed), 1U);
 }
 
 TEST_F(PeerLinkTest, BatchesAreExactlyThoseThatAMessageNames)
