@@ -375,7 +375,11 @@ Result<void> Sequencer::meet_others()
       "takes part again, under number {}{}", verdict->id,
       verdict->votes_for != 0 ? ", once it is level with node number " + std::to_string(verdict->votes_for) : "");
   if (!verdict->missing.empty())
+  {
     spdlog::warn("what only {} nodes that are missing have acknowledged is lost", verdict->missing.size());
+    const base::LockGuard lock(agreement_mutex_);
+    accepted_missing_ = verdict->missing;
+  }
   if (verdict->full_stop)
     stopped_in_ = verdict->term - 1;
   options_.peers->takes_part_as(verdict->id);
@@ -439,6 +443,12 @@ Agreement Sequencer::agreement() const
 {
   const base::LockGuard lock(agreement_mutex_);
   return agreement_;
+}
+
+std::vector<EngineId> Sequencer::accepted_missing() const
+{
+  const base::LockGuard lock(agreement_mutex_);
+  return accepted_missing_;
 }
 
 /// Before anything of another primary is looked at: what this one had in the making is not in its way.

@@ -137,6 +137,8 @@ public:
   View view() const override;
   bool can_write() const override;
   Agreement agreement() const override EXCLUDES(agreement_mutex_);
+  /// Voters without which this node takes part since its start, as the operator has said; mostly none.
+  std::vector<EngineId> accepted_missing() const EXCLUDES(agreement_mutex_);
   std::uint64_t waiting() const override;
   TxId committed() const override;
   ViewHistory views() const override;
@@ -246,6 +248,7 @@ private:
 
   mutable base::Mutex agreement_mutex_;
   Agreement agreement_ GUARDED_BY(agreement_mutex_);
+  std::vector<EngineId> accepted_missing_ GUARDED_BY(agreement_mutex_);
 
   mutable base::Mutex inbox_mutex_;
   std::deque<Incoming> inbox_ GUARDED_BY(inbox_mutex_);

@@ -153,10 +153,9 @@ Result<void> Node::take_part(
   if (has_joined_ || configuration_.trusted_disks)
     return sequencer_->take_part();
   // 0 means none.
-  std::uint64_t start = 0;
-  while (start == 0)
-    start = *base::Reader(crypto::random_bytes(sizeof(start))).le<std::uint64_t>();
-  sequencer_->come_back({start, options_.accept_loss});
+  while (start_ == 0)
+    start_ = *base::Reader(crypto::random_bytes(sizeof(start_))).le<std::uint64_t>();
+  sequencer_->come_back({start_, options_.accept_loss});
   return {};
 }
 
@@ -229,6 +228,15 @@ void Node::connect_requests(base::Executor& pool)
         job.refuse = [](base::Refusal) {};
         (void)pool.submit(std::move(job));
       });
+  link_->handle(
+      PeerMessage::accepted_absence,
+      [this](const peer::Received& message)
+      {
+        auto absence = AcceptedAbsence::decode(message.bytes);
+        if (!absence)
+          return spdlog::warn("what node {} went on without is dropped: {}", message.from, absence.error().describe());
+        readmissions_.note_absence(message.from, std::move(*absence));
+      });
 }
 
 void Node::be_steward()
@@ -246,7 +254,7 @@ void Node::look_after_nodes()
   dispatcher_->look();
   if (forwarded_)
     forwarded_->look();
-  keep_record_true(committed);
+  tell_primary(committed);
   show_certificate(committed);
   if (!sequencer_->can_write() || !(readmissions_.any() || any_retired(committed)))
     return;

@@ -29,13 +29,6 @@ consensus::EngineId number_in(std::string_view value)
   return id;
 }
 
-std::string in_hex(std::uint64_t start)
-{
-  std::string bytes;
-  base::append_be(bytes, start);
-  return base::to_hex(bytes);
-}
-
 /// Where there is no table yet: the node that has been alone so far.
 std::optional<std::string> founder(ReadTransaction& state)
 {
@@ -53,6 +46,13 @@ std::optional<std::string> founder(ReadTransaction& state)
   }
   return found;
 }
+}
+
+std::string name_of_start(std::uint64_t start)
+{
+  std::string bytes;
+  base::append_be(bytes, start);
+  return base::to_hex(bytes);
 }
 
 std::optional<consensus::EngineId> engine_id_of(ReadTransaction& state, std::string_view node_id)
@@ -108,7 +108,7 @@ std::optional<consensus::EngineId>
 engine_id_since(ReadTransaction& state, std::string_view node_id, std::uint64_t start)
 {
   const auto row = read_object(state, tables::returns, std::string(node_id));
-  if (!row || string_member(*row, "start") != in_hex(start))
+  if (!row || string_member(*row, "start") != name_of_start(start))
     return std::nullopt;
   return engine_id_of(state, node_id);
 }
@@ -130,7 +130,9 @@ consensus::EngineId renew_engine_id(Transaction& transaction, std::string_view n
   transaction.put(
       tables::returns, node_id,
       to_canonical_json(boost::json::object{
-          {"former", boost::json::array(former.begin(), former.end())}, {"id", next}, {"start", in_hex(start)}}));
+          {"former", boost::json::array(former.begin(), former.end())},
+          {"id", next},
+          {"start", name_of_start(start)}}));
   return next;
 }
 

@@ -36,6 +36,9 @@ engine_id_since(ReadTransaction& state, std::string_view node_id, std::uint64_t 
 /// @param start  random, of the node's
 consensus::EngineId renew_engine_id(Transaction& transaction, std::string_view node_id, std::uint64_t start);
 
+/// A start of a node as the tables name it: 16 hex digits.
+std::string name_of_start(std::uint64_t start);
+
 /// Who agrees, as of the last record of it. Nobody in ledgers of the first release, whose services have one node.
 consensus::Configuration configuration_in(ReadTransaction& state);
 }

@@ -132,7 +132,10 @@ private:
   Result<void> bind();
   Result<void> create_service();
   Result<void> refresh_record();
-  void keep_record_true(const kv::Snapshot& committed);
+  void tell_primary(const kv::Snapshot& committed);
+  void tell_absence(ReadTransaction& state);
+  void keep_record_true(ReadTransaction& state);
+  std::optional<std::string> other_primary() const;
   void write_update(const std::string& node_id, const NodeUpdate& update);
   void show_certificate(const kv::Snapshot& committed);
   Result<void> open_service();
@@ -176,11 +179,12 @@ private:
   std::unique_ptr<http::Server> server_;
   std::thread sequencer_thread_;
   std::thread steward_;
-  std::chrono::steady_clock::time_point next_telling_; ///< that its record is not true any more; the steward's
+  std::chrono::steady_clock::time_point next_telling_; ///< what it should write; the steward's
   std::string shown_certificate_;                      ///< to clients; the steward's once it runs
   std::atomic<bool> stopping_{false};
   Readmissions readmissions_;              ///< of other nodes
   bool has_joined_ = false;                ///< at this start
+  std::uint64_t start_ = 0;                ///< of a node that comes back: random; 0 for others
   std::unique_ptr<ControlSocket> control_; ///< null where it cannot be
 };
 }

@@ -367,4 +367,32 @@ Result<NodeAddresses> NodeAddresses::decode(std::string_view bytes)
     return wrong("it has another size");
   return out;
 }
+
+peer::Payload AcceptedAbsence::encode() const
+{
+  CHECK(missing.size() <= max_missing, "who sends keeps to the limit");
+  std::string out;
+  base::append_le(out, start);
+  base::append_le(out, static_cast<std::uint16_t>(missing.size()));
+  for (const auto id : missing)
+    base::append_le(out, id);
+  return peer::Payload(std::move(out));
+}
+
+Result<AcceptedAbsence> AcceptedAbsence::decode(std::string_view bytes)
+{
+  Fields fields(bytes);
+  AcceptedAbsence out;
+  out.start = fields.number<std::uint64_t>();
+  const auto count = fields.number<std::uint16_t>();
+  if (count == 0 || count > max_missing)
+    return wrong("it names nobody, or too many nodes");
+  for (std::uint16_t i = 0; i < count; ++i)
+    out.missing.push_back(fields.number<consensus::EngineId>());
+  // The tables hold numbers of JSON.
+  if (fields.failed() || fields.left() != 0 || out.start == 0 ||
+      std::ranges::any_of(out.missing, [](auto id) { return id == 0 || id >= std::uint64_t{1} << 63; }))
+    return wrong("it has another size, or numbers that are none");
+  return out;
+}
 }

@@ -3,12 +3,14 @@
 #include "concordat/error.h"
 #include "concordat/http.h"
 #include "concordat/transaction.h"
+#include "consensus/configuration.h"
 #include "peer/channel.h"
 
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// What the nodes of one service send each other, as bytes. All numbers are little-endian; a text is a u32 length and
 /// its bytes. Whatever is read here comes from another node, and may be anything.
@@ -27,6 +29,7 @@ enum class PeerMessage : std::uint16_t
   forwarded_piece = 23,
   forwarded_more = 24,
   addresses = 25, ///< told to who calls the roll
+  accepted_absence = 26,
 };
 
 /// A message of consensus. Wire: u8 length and text of `address`, u32 length and bytes of `message`, then `batches`.
@@ -143,6 +146,19 @@ struct NodeAddresses
   peer::Payload encode() const;
   /// Error::invalid for bytes that are none.
   static Result<NodeAddresses> decode(std::string_view bytes);
+};
+
+/// That a node goes on without some voters, for the primary to write. Wire: u64 start, u16 count, then u64 each.
+struct AcceptedAbsence
+{
+  std::uint64_t start = 0; ///< of the sender, as when it calls the roll
+  std::vector<consensus::EngineId> missing;
+
+  static constexpr std::size_t max_missing = 1'024;
+  /// @pre within the limit
+  peer::Payload encode() const;
+  /// Error::invalid for bytes that are none, or name nobody.
+  static Result<AcceptedAbsence> decode(std::string_view bytes);
 };
 
 /// host:port that can be called, of visible characters.

@@ -188,6 +188,22 @@ TEST(PeerMessage, AddressesAreReadAsTheyWereWritten)
   EXPECT_FALSE(NodeAddresses::decode("\xff\xff")) << "too many";
 }
 
+TEST(PeerMessage, AnAbsenceNamesSomebody)
+{
+  const auto bytes = joined(AcceptedAbsence{7, {3, 5}}.encode());
+  const auto read = AcceptedAbsence::decode(bytes);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->start, 7U);
+  EXPECT_EQ(read->missing, (std::vector<consensus::EngineId>{3, 5}));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(AcceptedAbsence::decode(bytes.substr(0, size)));
+  EXPECT_FALSE(AcceptedAbsence::decode(bytes + "x"));
+  for (const auto& wrong :
+       {AcceptedAbsence{7, {}}, AcceptedAbsence{0, {3}}, AcceptedAbsence{7, {0}},
+        AcceptedAbsence{7, {std::uint64_t{1} << 63}}})
+    EXPECT_FALSE(AcceptedAbsence::decode(joined(wrong.encode())));
+}
+
 TEST(PeerMessage, APieceSaysWhetherMoreFollows)
 {
   auto bytes = joined(*ForwardedPiece{7, ForwardedPiece::End::broken, "x"}.encode());

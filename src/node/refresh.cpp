@@ -56,14 +56,40 @@ Result<void> Node::refresh_record()
   return {};
 }
 
-/// One of several: the primary writes where this node listens now.
-void Node::keep_record_true(const kv::Snapshot& committed)
+/// One of several: what only the primary can write, until it has.
+void Node::tell_primary(const kv::Snapshot& committed)
 {
   const auto now = clock_.steady();
   if (!link_ || now < next_telling_)
     return;
   next_telling_ = now + tell_pause;
   kv::SnapshotTransaction state(committed);
+  tell_absence(state);
+  keep_record_true(state);
+}
+
+/// Of another node, if one is known.
+std::optional<std::string> Node::other_primary() const
+{
+  const auto agreed = sequencer_->agreement();
+  return agreed.leader == agreed.self ? std::nullopt : link_->node_of(agreed.leader);
+}
+
+/// That this node went on without some voters is for all to see.
+void Node::tell_absence(ReadTransaction& state)
+{
+  const AcceptedAbsence absence{start_, sequencer_->accepted_missing()};
+  if (absence.missing.empty() || !needs_note(state, identity_->node_id(), absence))
+    return;
+  if (sequencer_->can_write())
+    readmissions_.note_absence(identity_->node_id(), absence);
+  else if (const auto primary = other_primary())
+    (void)link_->send(*primary, PeerMessage::accepted_absence, absence.encode());
+}
+
+/// Where this node listens now.
+void Node::keep_record_true(ReadTransaction& state)
+{
   auto interfaces = published_interfaces(configuration_, addresses_);
   const auto update = wanted_update(
       state, configuration_, *identity_, addresses_,
@@ -74,8 +100,7 @@ void Node::keep_record_true(const kv::Snapshot& committed)
     return;
   if (sequencer_->can_write())
     return write_update(identity_->node_id(), **update);
-  const auto agreed = sequencer_->agreement();
-  const auto primary = agreed.leader == agreed.self ? std::nullopt : link_->node_of(agreed.leader);
+  const auto primary = other_primary();
   auto message = (*update)->encode();
   if (!message)
     return spdlog::warn("this node's record cannot be brought up to date: {}", message.error().describe());

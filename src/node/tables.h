@@ -25,6 +25,9 @@ inline constexpr std::string_view engine_ids = "public:ccf.internal.concordat.en
 /// Key: node id; value: `{"former": [1, 4], "id": 7, "start": "<16 hex digits>"}`: the number that the node takes part
 /// under since it came back last, the start of it that the number was given to, and the last ones that it had before.
 inline constexpr std::string_view returns = "public:ccf.internal.concordat.returns";
+/// Key: node id; value: `{"missing": [3], "start": "<16 hex digits>"}`: the voters without whose word that node went on
+/// when it came back last, as its operator had said (`--accept-loss`); docs/operate.md.
+inline constexpr std::string_view accepted_absences = "public:ccf.internal.concordat.accepted_absences";
 /// What names under `public:ccf.gov.` begin with that are the framework's (governance.md §3.1).
 inline constexpr std::string_view governance_words[] = {
     "constitution", "cose_history", "cose_recent_proposals",    "endpoints",

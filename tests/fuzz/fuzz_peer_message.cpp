@@ -37,6 +37,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto read = consensus::Presence::decode(bytes))
       require(read->encode() == bytes);
   }
+  else if (data[0] == 253)
+  {
+    if (const auto read = AcceptedAbsence::decode(bytes))
+      require(joined(read->encode()) == bytes);
+  }
   else if (data[0] == 254)
   {
     if (const auto read = NodeAddresses::decode(bytes))
