@@ -169,6 +169,7 @@ private:
     std::vector<std::pair<TxId, kv::WriteSet>> writes;
     std::optional<LogRecord> record;
     Descriptor descriptor;
+    Index index = 0;   ///< in the log; 0 if it is not known
     std::string bytes; ///< kept only if it may not be committed
   };
 
@@ -215,6 +216,7 @@ private:
     else
       ++index_;
     index_view_ = view;
+    reading_.index = index_;
     if (reading_.record)
       reading_.record->index = index_;
   }
@@ -240,6 +242,14 @@ private:
   void remember(Read& batch)
   {
     ++out_.batches_since_record;
+    if (batch.index != 0)
+    {
+      if (batch.record)
+        for (const auto& [term, index] : batch.record->opened)
+          if (index > out_.places.last())
+            out_.places.note(index, term, 0);
+      out_.places.note(batch.index, batch.writes.back().first.view, batch.descriptor.first);
+    }
     if (batch.record)
     {
       out_.record = batch.record;
@@ -401,6 +411,7 @@ Result<RestoredLog> restore_log(const DurableState& durable, const Replayed& rep
   if (!replayed.record && !replayed.signatures.empty())
     return fail(ErrorCode::corrupt, "the ledger does not say where its transactions stand in the log of consensus");
   auto log = committed_log(replayed);
+  log.places = replayed.places;
   auto next = log.applied + 1;
   auto term = log.entries.empty() ? log.base_term : log.entries.back().term;
   auto opened = std::ranges::find_if(durable.opened, [&](const OpenedTerm& one) { return one.index >= next; });

@@ -2,6 +2,7 @@
 
 #include "consensus/batch.h"
 #include "consensus/durable_state.h"
+#include "consensus/log_places.h"
 #include "consensus/log_record.h"
 #include "consensus/view_history.h"
 #include "crypto/keys.h"
@@ -60,6 +61,7 @@ struct Replayed
   std::optional<LogRecord> record;        ///< the last one
   std::uint64_t batches_since_record = 0; ///< behind the one that holds it
   std::deque<CommittedBatch> recent;      ///< the last ones that are committed, for nodes that lag a little
+  LogPlaces places;                       ///< of all that are committed, for those that lag more
   std::vector<LoggedBatch> tail;          ///< what follows
   std::uint64_t cut_entries = 0; ///< whole entries after the last signature, or in a batch that fails its check
   std::string cut_reason;        ///< why, if any
@@ -90,6 +92,7 @@ struct RestoredLog
   std::vector<LogEntry> entries;
   std::map<Index, std::shared_ptr<const Batch>> batches; ///< of those behind `applied`
   Configuration configuration = {.voters = {1}};         ///< at `applied`
+  LogPlaces places = LogPlaces();                        ///< of entries up to `applied`
 };
 
 /// Puts together the log of consensus from the ledger and the terms that were opened. Where a term was opened in the

@@ -22,6 +22,8 @@ Replica::Replica(
       invariants_(invariants),
       disk_(promises_, ledger, options_.disk, options_.stored, invariants),
       log_(log.base, log.base_term),
+      archive_(
+          log_, std::move(log.places), [&ledger](Seqno seqno) { return ledger.read(seqno); }, options_.reader),
       configuration_(std::move(log.configuration)),
       applied_(log.applied),
       applied_seqno_(last_seqno),
@@ -151,7 +153,7 @@ Result<void> Replica::start_engine(EngineId votes_for)
   promised_ = durable();
   options.hard_state = {promised_.term, promised_.vote, applied_};
   options.applied = applied_;
-  auto engine = Engine::create(options, log_);
+  auto engine = Engine::create(options, archive_);
   if (!engine)
     return std::unexpected(engine.error());
   engine_ = std::move(*engine);
@@ -626,6 +628,7 @@ void Replica::apply(const std::vector<LogEntry>& committed)
   {
     CHECK(entry.index == applied_ + 1, "entries are committed in order, each once");
     applied_ = entry.index;
+    archive_.note(entry);
     if (!entry.batch)
       continue;
     if (entry.change)

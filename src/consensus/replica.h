@@ -8,6 +8,7 @@
 #include "consensus/engine.h"
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
+#include "consensus/log_archive.h"
 #include "consensus/ordering.h"
 #include "consensus/presence.h"
 #include "consensus/promises.h"
@@ -49,6 +50,7 @@ struct ReplicaOptions
   /// Writes what rounds ask for while others take part, so that no heartbeat waits for the disk. Null, or alone: the
   /// consensus thread does.
   base::Executor* disk = nullptr;
+  base::Executor* reader = nullptr; ///< where entries that are no longer in memory are read from the ledger; null: here
   /// The disk has done something: call `take_stored`. Any thread.
   std::function<void()> stored = [] {};
   std::uint64_t max_unstored_bytes = std::uint64_t{64} << 20; ///< that were received, and wait for the disk
@@ -207,6 +209,11 @@ public:
   {
     return bytes_in_flight_;
   }
+  /// The oldest entry that another node can be given.
+  Index first_available() const
+  {
+    return archive_.first_index();
+  }
   /// The oldest entry whose descriptor is in memory.
   Index first_index() const
   {
@@ -262,6 +269,7 @@ private:
   DiskWriter disk_;
 
   RaftLog log_;
+  LogArchive archive_;
   Configuration configuration_;
   Index applied_; ///< committed, and told to Events
   Seqno applied_seqno_;

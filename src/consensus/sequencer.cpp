@@ -38,6 +38,8 @@ ReplicaOptions replica_options(const SequencerOptions& options, std::function<vo
   out.election_ticks = options.election_ticks;
   out.seed = options.seed;
   out.disk = options.disk;
+  out.reader = options.reader;
+  out.kept_entries = options.kept_entries;
   out.stored = std::move(stored);
   out.patience_ticks = options.disk_patience * options.election_ticks;
   return out;

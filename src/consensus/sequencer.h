@@ -64,6 +64,10 @@ struct SequencerOptions : BatcherOptions
   /// Writes batches to the disk while others take part, so that no heartbeat waits for it; one thread, stopped before
   /// the sequencer goes. Null: the consensus thread writes.
   base::Executor* disk = nullptr;
+  /// Reads from the ledger what a node lacks that has been away for long; stopped before the sequencer goes. Null: the
+  /// consensus thread does.
+  base::Executor* reader = nullptr;
+  Index kept_entries = 65'536; ///< descriptors of committed batches that stay in memory
   /// A primary gives up leading when its disk has done nothing for so many election time-outs, with work waiting.
   unsigned disk_patience = 3;
   /// Seals what was committed, which nobody waits for; stopped before the sequencer goes. Null: the consensus thread.

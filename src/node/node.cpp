@@ -175,6 +175,7 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
   options.max_batch_bytes = configuration_.transactions.max_batch_size;
   options.aside = aside_.get();
   options.disk = disk_.get();
+  options.reader = aside_.get();
   options.receiver = &*receiver_;
   options.secret_changed = [this] { keep_secret(); };
   options.first_after_full_stop = [this](Transaction& transaction, Seqno first)
@@ -191,6 +192,7 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
     options.placed = driven_->placed;
     options.placed_own = driven_->placed_own;
     options.seed = driven_->seed;
+    options.kept_entries = driven_->kept_entries.value_or(options.kept_entries);
   }
   sequencer_ = std::make_unique<consensus::Sequencer>(
       store_, files_, configuration_.ledger_directory, *identity_->ledger_secrets, std::move(signer), clock_,

@@ -44,10 +44,11 @@ struct Driven
 {
   base::Executor& pool;
   consensus::Invariants* invariants = nullptr;
-  std::function<void(TxId)> placed = {};     ///< as BatcherOptions::placed
-  std::function<void(TxId)> placed_own = {}; ///< as BatcherOptions::placed_own
-  PeerLink::ChannelMaker channel = {};       ///< to the other nodes; null: there are none
-  std::uint64_t seed = 0;                    ///< as SequencerOptions::seed
+  std::function<void(TxId)> placed = {};             ///< as BatcherOptions::placed
+  std::function<void(TxId)> placed_own = {};         ///< as BatcherOptions::placed_own
+  PeerLink::ChannelMaker channel = {};               ///< to the other nodes; null: there are none
+  std::uint64_t seed = 0;                            ///< as SequencerOptions::seed
+  std::optional<consensus::Index> kept_entries = {}; ///< as there
   /// Of a node that joins, as JoinMeans.
   std::function<Result<std::unique_ptr<http::Client>>(http::ClientOptions)> connect = {};
   std::function<void(std::chrono::milliseconds)> wait = {};

@@ -123,6 +123,8 @@ bool Host::start()
     return around_.network.connect(self, callbacks, [this] { return sends(); });
   };
   driven.seed = 1 + around_.random.below(1'000'000);
+  // More than terms are opened in a row: a record names those that are in memory.
+  driven.kept_entries = 10 + around_.random.below(20);
   driven.connect = around_.connect;
   driven.wait = [this](std::chrono::milliseconds time) { around_.wait(time); };
   node::StartOptions options;
