@@ -30,7 +30,9 @@ NETWORK_TRIED = {
     "write answered": 1000, "barrier answered": 100, "early answer": 50, "read of a primary": 300, "Invalid": 5,
     "Committed": 100, "told that nothing is known": 50, "told that nothing was done": 100, "session lost": 50,
     "disk broken": 20, "cut off": 50, "cut off one way": 50, "clock changed": 20, "node joins": 10, "node retires": 10,
-    "message lost": 100, "message doubled": 100, "message late": 100}
+    "message lost": 100, "message doubled": 100, "message late": 100, "message held back": 500,
+    "primary left behind": 20, "disk hangs": 10, "disk put back": 20, "node readmitted": 20,
+    "retired node switched off": 5}
 FAULT_SECONDS = 60
 
 

@@ -88,6 +88,8 @@ void History::append(Seqno seqno, std::string_view bytes)
     for (const auto& [key, value] : record->second)
       if (const auto read = consensus::LogRecord::from_json(value.value_or("")); read && read->change)
         verdict_.count("who takes part has changed");
+  if (writes.contains(std::string(node::tables::returns)))
+    verdict_.count("node readmitted");
   const auto place = placed_.find(txid);
   if (place == placed_.end() || !place->second.plan)
     return;
