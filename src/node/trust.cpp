@@ -248,7 +248,11 @@ Result<bool> retire_node(Transaction& transaction, std::string_view node_id)
 bool note_retired_committed(Transaction& transaction, ReadTransaction& committed)
 {
   bool noted = false;
+  // It may be about to be given a vote, as was right before it retired.
   const auto agrees = configuration_in(committed);
+  const auto will_agree = configuration_in(transaction);
+  const auto counts = [&](consensus::EngineId id)
+  { return agrees.role(id) == consensus::Role::voter || will_agree.role(id) == consensus::Role::voter; };
   const auto nodes = committed.scan(tables::node_info);
   while (nodes->next())
   {
@@ -261,7 +265,7 @@ bool note_retired_committed(Transaction& transaction, ReadTransaction& committed
       continue;
     // Who is told so may shut it down: as long as it counts for a majority, the others could be left without one.
     const auto ids = engine_ids_of(committed, nodes->key());
-    if (std::ranges::any_of(ids, [&](auto id) { return agrees.role(id) == consensus::Role::voter; }))
+    if (std::ranges::any_of(ids, counts))
       continue;
     (*record)["retired_committed"] = true;
     put_record(transaction, nodes->key(), *record);

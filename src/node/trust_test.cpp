@@ -204,6 +204,12 @@ TEST_F(Trust, ANodeThatCountsForAMajorityIsNotSaidToTakeNoPart)
   auto counts = agree({1, 2});
   EXPECT_FALSE(note_retired_committed(*transaction, counts)) << "the others would wait for it for ever";
   auto out = agree({2});
+  consensus::LogRecord coming;
+  coming.index = 2;
+  coming.configuration.voters = {1, 2};
+  transaction->put(consensus::LogRecord::table, ledger::single_key, coming.to_json());
+  EXPECT_FALSE(note_retired_committed(*transaction, out)) << "it is about to be given a vote";
+  transaction->remove(consensus::LogRecord::table, ledger::single_key);
   EXPECT_TRUE(note_retired_committed(*transaction, out));
 }
 

@@ -34,6 +34,7 @@ NETWORK_TRIED = {
     "primary left behind": 20, "disk hangs": 10, "disk put back": 20, "node readmitted": 20,
     "retired node switched off": 5}
 FAULT_SECONDS = 60
+STUCK_SECONDS = 900
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +50,12 @@ SIMULATIONS = (
 
 
 def simulate(program, first, count):
-    done = subprocess.run(
-        [str(program), "--from", str(first), "--count", str(count)], capture_output=True, text=True, errors="replace")
+    command = [str(program), "--from", str(first), "--count", str(count)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=STUCK_SECONDS)
+    except subprocess.TimeoutExpired as stuck:
+        # A history that never ends is a finding too.
+        return 1, "", (stuck.stderr or b"").decode(errors="replace") + "\nFAILED: it does not end\n"
     return done.returncode, done.stdout, done.stderr
 
 

@@ -53,7 +53,13 @@ SeveralWorld::SeveralWorld(
             return std::make_unique<JoiningClient>(
                 around_, std::move(options), [this](const std::string& url) { return host_at(url); });
           },
-          [this](Time time) { pass(time); }},
+          [this](Time time)
+          {
+            pass(time);
+            // Time passes no more: who waits to be let in would ask for ever.
+            if (verdict_.first())
+              end_starts();
+          }},
       users_(around_, plans_, member, [this] { return any_running(); })
 {
   seed_openssl(seed);
@@ -394,13 +400,18 @@ bool SeveralWorld::is_level()
   return true;
 }
 
+void SeveralWorld::end_starts()
+{
+  for (const auto& host : hosts_)
+    if (host->starts())
+      host->kill();
+}
+
 /// Everything works again, and who has not joined yet does so no more.
 void SeveralWorld::settle_down()
 {
   quiet_ = true;
-  for (const auto& host : hosts_)
-    if (host->starts())
-      host->kill();
+  end_starts();
   asks_ = false;
   network_.heal();
   network_.weather() = {};

@@ -60,6 +60,7 @@ private:
   void switch_off(std::string_view node);
   void join_one();
   void retire_one();
+  void end_starts();
   void settle_down();
   void settle();
   void check_end();
