@@ -60,7 +60,12 @@ namespace
 class ArchiveTest : public NetworkTest
 {
 protected:
-  void SetUp() override
+  void prepare(EngineId id, SequencerOptions& options) override
+  {
+    if (reads_elsewhere_)
+      options.reader = &member(id).disk;
+  }
+  void grow()
   {
     options_.kept_entries = 5;
     begin(3);
@@ -92,13 +97,20 @@ protected:
       ASSERT_TRUE(outcome && *outcome);
   }
 
+  bool reads_elsewhere_ = false; ///< than where the steps are
   EngineId primary_ = 0;
   int written_ = 0;
 };
 }
 
-TEST_F(ArchiveTest, ANodeThatWasAwayForLongCatchesUp)
+class ArchivePlaceTest : public ArchiveTest, public testing::WithParamInterface<bool>
 {
+};
+
+TEST_P(ArchivePlaceTest, ANodeThatWasAwayForLongCatchesUp)
+{
+  reads_elsewhere_ = GetParam();
+  grow();
   const EngineId away = primary_ == 3 ? 2 : 3;
   member(away).sequencer.reset();
   for (int i = 0; i < 40; ++i)
@@ -110,8 +122,11 @@ TEST_F(ArchiveTest, ANodeThatWasAwayForLongCatchesUp)
     EXPECT_TRUE(committed(away, "key" + std::to_string(key))) << key;
 }
 
+INSTANTIATE_TEST_SUITE_P(HereAndElsewhere, ArchivePlaceTest, testing::Bool());
+
 TEST_F(ArchiveTest, SoItDoesFromAPrimaryThatStartedSince)
 {
+  grow();
   const EngineId away = primary_ == 3 ? 2 : 3;
   member(away).sequencer.reset();
   for (int i = 0; i < 40; ++i)

@@ -127,6 +127,67 @@ protected:
 };
 }
 
+namespace
+{
+/// Keeps what a node has called.
+struct Roll : Peers
+{
+  void send(EngineId, std::string, std::vector<std::shared_ptr<const Batch>>) override {}
+  void call_roll(const std::string& presence) override
+  {
+    called = Presence::decode(presence).value();
+  }
+  void answer_roll(const std::string&, const std::string&) override {}
+  std::vector<EngineId> ids_of(const std::string&) const override
+  {
+    return {};
+  }
+  void takes_part_as(EngineId) override {}
+
+  Presence called;
+};
+}
+
+TEST(Readmission, UnderANumberThatItWasGivenForAnEarlierStartANodeTakesNoPart)
+{
+  Roll roll;
+  Readmission readmission(&roll, {}, std::chrono::milliseconds(1), std::chrono::seconds(1));
+  std::chrono::steady_clock::time_point now;
+  readmission.begin({.start = 7}, now);
+  kv::Store store;
+  const auto committed = store.committed();
+  const Configuration configuration{.voters = {1, 2, 3}};
+  const auto step = [&]
+  {
+    now += std::chrono::milliseconds(1);
+    Presence own;
+    own.id = 3;
+    own.term = 2;
+    own.last = own.applied = {2, 5};
+    own.voters = configuration.voters;
+    (void)readmission.step(
+        {.own = own,
+         .may_admit = [](EngineId) { return false; },
+         .lonely = true,
+         .committed = committed,
+         .configuration = configuration,
+         .now = now});
+  };
+  step();
+  EXPECT_EQ(roll.called.id, 3U);
+  EXPECT_FALSE(roll.called.returning);
+  Presence answer;
+  answer.start = 1;
+  answer.answers = 7;
+  answer.id = 1;
+  answer.receiver = 4;
+  readmission.hear("1", answer.encode());
+  step();
+  step();
+  EXPECT_EQ(roll.called.id, 4U);
+  EXPECT_TRUE(roll.called.returning) << "else nobody would give it one for this start";
+}
+
 TEST_F(ReadmissionTest, APutBackDiskDoesNotLoseWhatItsNodeAcknowledged)
 {
   comes_back_ = false;

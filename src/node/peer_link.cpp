@@ -167,18 +167,21 @@ void PeerLink::set_state(const kv::Snapshot& committed)
   channel_->membership_changed();
 }
 
-/// Tells the channel where the nodes are: as they say themselves, else as the tables say.
+/// Where the nodes are: as they say themselves, else as the tables say.
+std::map<peer::NodeId, std::string> PeerLink::known_addresses() const
+{
+  const base::LockGuard lock(mutex_);
+  auto addresses = directory_->addresses();
+  for (const auto& [node, heard] : heard_)
+    if (!heard.address.empty())
+      addresses[node] = heard.address;
+  return addresses;
+}
+
 void PeerLink::call_peers()
 {
   const base::LockGuard one_at_a_time(calling_);
-  std::map<peer::NodeId, std::string> addresses;
-  {
-    const base::LockGuard lock(mutex_);
-    addresses = directory_->addresses();
-    for (const auto& [node, heard] : heard_)
-      if (!heard.address.empty())
-        addresses[node] = heard.address;
-  }
+  auto addresses = known_addresses();
   addresses.erase(self_);
   channel_->set_peers(addresses);
 }
@@ -368,14 +371,7 @@ void PeerLink::take_presence(const peer::Received& message)
 /// Who calls may have been away while those joined whom it needs, and only they call nobody.
 void PeerLink::tell_addresses(const peer::NodeId& node)
 {
-  NodeAddresses known;
-  {
-    const base::LockGuard lock(mutex_);
-    known.addresses = directory_->addresses();
-    for (const auto& [other, heard] : heard_)
-      if (!heard.address.empty())
-        known.addresses[other] = heard.address;
-  }
+  NodeAddresses known{known_addresses()};
   known.addresses.erase(node);
   while (known.addresses.size() > NodeAddresses::max_nodes)
     known.addresses.erase(known.addresses.begin());

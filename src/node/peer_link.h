@@ -141,6 +141,7 @@ private:
   void tell_addresses(const peer::NodeId& node) EXCLUDES(mutex_);
   void take_addresses(const peer::Received& message) EXCLUDES(mutex_);
   void hear(const peer::NodeId& from, consensus::EngineId id, std::string_view address) EXCLUDES(mutex_);
+  std::map<peer::NodeId, std::string> known_addresses() const EXCLUDES(mutex_);
   void call_peers() EXCLUDES(mutex_);
   void drop(PeerFault fault, const peer::NodeId& from, const std::string& why);
 

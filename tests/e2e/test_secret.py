@@ -34,6 +34,14 @@ def write(network, key):
     wait_for(lambda: network.primary().member(0).ingest([{"lei": key, "nace": "1"}]).status == 200, f"'{key}' to be written")
 
 
+def launch(nodes, *options):
+    """Together: alone, each would wait for the others."""
+    for node in nodes:
+        node.launch(options=options, wait=False)
+    for node in nodes:
+        node.wait_ready()
+
+
 def keys(node):
     return {entry["lei"] for entry in node.member(0).report()}
 
@@ -52,10 +60,7 @@ def test_the_secret_changes_when_all_were_down_and_not_when_one_was(network):
 
     ids = {network.node_id(node) for node in network.nodes}
     network.kill()
-    for node in network.nodes:
-        node.launch(wait=False)
-    for node in network.nodes:
-        node.wait_ready()
+    launch(network.nodes)
     write(network, "after")
     network.level()
     for node in network.nodes:
@@ -74,10 +79,7 @@ def test_the_secret_changes_when_all_were_down_and_not_when_one_was(network):
     assert keys(victim) == {"before", "without it", "with it again", "after", "later"}
 
     network.kill()
-    for node in network.nodes:
-        node.launch(wait=False)
-    for node in network.nodes:
-        node.wait_ready()
+    launch(network.nodes)
     write(network, "last")
     network.level()
     network.stop()
@@ -98,10 +100,7 @@ def test_who_goes_on_without_a_voter_says_so_in_the_ledger(network):
     number = network.node_id(gone)
     network.kill()
     left = network.nodes[:2]
-    for node in left:
-        node.launch(options=("--accept-loss",), wait=False)
-    for node in left:
-        node.wait_ready()
+    launch(left, "--accept-loss")
     write(network, "without it")
 
     def notes():
@@ -112,8 +111,7 @@ def test_who_goes_on_without_a_voter_says_so_in_the_ledger(network):
     wait_for(lambda: len(notes()) == 2, "both to have said so")
     assert all(note["missing"] == [3] for note in notes()), f"node {number} had number 3"
     # The one that was gone comes back as any other, and nobody says anything again.
-    gone.launch(wait=False)
-    gone.wait_ready()
+    launch([gone])
     network.wait_voters(3)
     write(network, "with it again")
     network.level()
