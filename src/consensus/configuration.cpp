@@ -87,6 +87,8 @@ Result<void> ConfigurationChange::validate() const
     return fail(
         ErrorCode::invalid, "a change of the configuration names " + std::to_string(members.size()) +
                                 " nodes, the limit is " + std::to_string(max_members));
+  if (joint_alone && members.size() != 1)
+    return fail(ErrorCode::invalid, "a change of the configuration says of several nodes what is said of one");
   for (auto member = members.begin(); member != members.end(); ++member)
   {
     if (!can_be(member->id) || member->role > Role::voter)
@@ -144,7 +146,7 @@ Result<Configuration> Configuration::after(const ConfigurationChange& change) co
   }
   if (joint())
     return fail(ErrorCode::invalid, "the joint configuration must be left first");
-  if (change.members.size() > 1)
+  if (change.makes_joint())
     out.voters_outgoing = voters;
   for (const auto& member : change.members)
   {

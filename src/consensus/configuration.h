@@ -31,20 +31,27 @@ struct MemberChange
   bool operator==(const MemberChange&) const = default;
 };
 
-/// What one entry of the log changes. One member changes at once. Several make the configuration joint, in which the
-/// old voters and the new ones must both agree. No member at all leaves the joint configuration.
+/// What one entry of the log changes. One member changes at once, if nothing else is said. Several make the
+/// configuration joint, in which the old voters and the new ones must both agree. No member at all leaves the joint
+/// configuration.
 struct ConfigurationChange
 {
   static constexpr std::size_t max_members = 16;
 
   std::vector<MemberChange> members = {};
+  bool joint_alone = false; ///< one member makes the configuration joint, too; of one only
 
   bool operator==(const ConfigurationChange&) const = default;
   bool leaves_joint() const
   {
     return members.empty();
   }
-  /// Error::invalid for too many members, a member twice, an id or role that cannot be.
+  bool makes_joint() const
+  {
+    return members.size() > 1 || joint_alone;
+  }
+  /// Error::invalid for too many members, a member twice, an id or role that cannot be, or `joint_alone` of others than
+  /// one.
   Result<void> validate() const;
 };
 

@@ -59,6 +59,14 @@ TEST(Configuration, OneMemberChangesAtOnce)
   EXPECT_EQ(after(three, {{9, Role::voter}}), (Configuration{.voters = {1, 2, 3, 9}}));
 }
 
+TEST(Configuration, OneMemberMakesItJointWhereThatIsSaid)
+{
+  const auto joint = three.after({{{2, Role::learner}}, true});
+  ASSERT_TRUE(joint);
+  EXPECT_EQ(*joint, (Configuration{.voters = {1, 3}, .voters_outgoing = {1, 2, 3}, .learners_next = {2}}));
+  EXPECT_EQ(after(*joint, {}), (Configuration{.voters = {1, 3}, .learners = {2}}));
+}
+
 TEST(Configuration, SeveralMembersMakeItJointUntilThatIsLeft)
 {
   const Configuration before{.voters = {1, 2, 3}, .learners = {4, 5}};
@@ -114,6 +122,8 @@ TEST(Configuration, RefusesChangesThatSayNothingOrTooMuch)
   refuses({{{std::numeric_limits<EngineId>::max(), Role::voter}}});
   refuses({{{4, static_cast<Role>(3)}}});
   refuses({{{4, Role::voter}, {4, Role::none}}});
+  refuses({{}, true});
+  refuses({{{4, Role::voter}, {5, Role::voter}}, true});
   ConfigurationChange change;
   for (EngineId id = 10; change.members.size() < ConfigurationChange::max_members; ++id)
     change.members.push_back({id, Role::learner});

@@ -123,6 +123,7 @@ Result<LogEntry> from_c(const concordat_engine_entry& entry)
     ConfigurationChange change;
     for (std::uint32_t i = 0; i < entry.change_count; ++i)
       change.members.push_back({entry.change_ids[i], static_cast<Role>(entry.change_roles[i])});
+    change.joint_alone = entry.change_joint;
     if (auto sound = change.validate(); !sound)
       return std::unexpected(sound.error());
     out.change = std::move(change);
@@ -148,6 +149,7 @@ concordat_engine_entry to_c(const LogEntry& entry)
     CHECK(members.size() <= CONCORDAT_ENGINE_MAX_CHANGES, "a change is checked before it is proposed");
     out.kind = kind_change;
     out.change_count = static_cast<std::uint32_t>(members.size());
+    out.change_joint = entry.change->joint_alone;
     for (std::size_t i = 0; i < members.size(); ++i)
     {
       out.change_ids[i] = members[i].id;

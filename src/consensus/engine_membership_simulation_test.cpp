@@ -126,6 +126,7 @@ private:
     if (!now.joint())
       for (auto more = network_.chance(0.5) ? 1 : 2 + network_.random()() % 3; more > 0; --more)
         change.members.push_back({1 + network_.random()() % nodes, static_cast<Role>(network_.random()() % 3)});
+    change.joint_alone = change.members.size() == 1 && network_.chance(0.5);
     const auto next = now.after(change);
     // One voter alone would end most of what there is to see.
     if (next && next->voters.size() == 1 && network_.chance(0.9))

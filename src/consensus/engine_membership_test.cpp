@@ -143,6 +143,18 @@ TEST_F(Membership, SeveralChangesAreJointUntilALeavingEntry)
   EXPECT_EQ(network.node(4).engine->role(), Role::voter);
 }
 
+TEST_F(Membership, OneChangeIsJointWhereThatIsSaid)
+{
+  const auto out = follower(0).id;
+  network.change(*leader, ++number, {{{out, Role::none}}, true});
+  network.run(2);
+  EXPECT_EQ(leader->engine->configuration().voters_outgoing, (std::vector<EngineId>{1, 2, 3}));
+  EXPECT_EQ(leader->committed.back().change, (ConfigurationChange{{{out, Role::none}}, true}));
+  change({});
+  EXPECT_FALSE(leader->engine->configuration().joint());
+  EXPECT_EQ(leader->engine->configuration().role(out), Role::none);
+}
+
 TEST_F(Membership, AJointConfigurationNeedsBothMajorities)
 {
   change({{4, Role::voter}, {5, Role::voter}, {follower(0).id, Role::none}, {follower(1).id, Role::none}});

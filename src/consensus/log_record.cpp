@@ -114,6 +114,9 @@ Result<LogRecord> LogRecord::from_json(std::string_view json)
       !read_ids(object, "voters_outgoing", who.voters_outgoing) ||
       !read_ids(object, "learners_next", who.learners_next))
     return wrong();
+  // What the change has led to says how it was made.
+  if (auto& change = record.change; change && change->members.size() == 1)
+    change->joint_alone = who.joint();
   if (auto good = who.validate(); !good)
     return fail("the place in the log of consensus", good.error());
   return record;

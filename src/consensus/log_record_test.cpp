@@ -12,6 +12,19 @@ TEST(LogRecord, IsReadAsItWasWritten)
   EXPECT_EQ(*read, record);
 }
 
+TEST(LogRecord, SaysHowAChangeWasMade)
+{
+  const ConfigurationChange alone{{{3, Role::none}}, true};
+  for (const auto& [configuration, change] :
+       {std::pair(Configuration{.voters = {1, 2}, .voters_outgoing = {1, 2, 3}}, alone),
+        std::pair(Configuration{.voters = {1, 2}}, ConfigurationChange{{{3, Role::none}}}),
+        std::pair(Configuration{.voters = {1, 2}}, ConfigurationChange{})})
+  {
+    const LogRecord record{0, {}, configuration, change};
+    EXPECT_EQ(LogRecord::from_json(record.to_json()), record);
+  }
+}
+
 TEST(LogRecord, RefusesWhatIsNone)
 {
   const auto good = LogRecord{5, {{2, 4}}, {{1, 2, 3}, {}, {}, {}}}.to_json();

@@ -35,8 +35,8 @@ struct Membership
   Index last = 0;                     ///< of the primary's log
 };
 
-/// The next step from the nodes that take part to those that should, one node at a time: a node that is new gets the
-/// log first, and a vote once it has nearly all of it, so that it holds up nobody. Never removes the primary itself,
-/// which hands over before, nor the last voter.
+/// The next step from the nodes that take part to those that should: a node that is new gets the log first, and a vote
+/// once it has nearly all of it, so that it holds up nobody. Votes that change together do so in one joint change.
+/// Never removes the primary itself, which hands over before.
 std::optional<ConfigurationChange> next_change(const Membership& membership);
 }

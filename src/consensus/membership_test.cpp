@@ -15,6 +15,12 @@ ConfigurationChange one(EngineId id, Role role)
 {
   return {{{id, role}}};
 }
+
+/// A vote is taken away.
+ConfigurationChange less(EngineId id, Role role)
+{
+  return {{{id, role}}, true};
+}
 }
 
 TEST(NextChange, NothingWhenTheRightNodesTakePart)
@@ -48,16 +54,65 @@ TEST(NextChange, WhoIsGoneLeavesBeforeOthersCome)
 {
   auto membership = of_three();
   membership.wanted = {{1, 2, 4}};
-  EXPECT_EQ(next_change(membership), one(3, Role::none));
+  for (const bool active : {true, false})
+  {
+    membership.progress.back().active = active;
+    EXPECT_EQ(next_change(membership), less(3, Role::none)) << "it is somebody's earlier number, or was removed";
+  }
+}
+
+TEST(NextChange, WhoIsReplacedVotesUntilTheOtherCan)
+{
+  auto membership = of_three();
+  membership.wanted = {{1, 2, 4}, {3}};
+  EXPECT_EQ(next_change(membership), one(4, Role::learner));
+  membership.configuration.learners = {4};
+  membership.progress.push_back({4, 10, true, false});
+  EXPECT_EQ(next_change(membership), std::nullopt) << "it lacks too much";
+  auto ready = membership;
+  ready.progress.back().matched = 99;
+  EXPECT_EQ(next_change(ready), (ConfigurationChange{{{4, Role::voter}, {3, Role::learner}}}));
+  for (const bool active : {false, true})
+  {
+    auto hopeless = membership;
+    hopeless.progress.back().active = active;
+    hopeless.progress.back().stranded = active;
+    EXPECT_EQ(next_change(hopeless), less(3, Role::learner)) << "nobody waits for one that does not come";
+  }
+  membership.progress[1].active = false;
+  EXPECT_EQ(next_change(membership), less(3, Role::learner)) << "who does not answer is of no use";
+}
+
+TEST(NextChange, VotesThatChangeTogetherDoSoInOneChange)
+{
+  auto membership = of_three();
+  membership.configuration = {.voters = {1}, .learners = {2, 3}};
+  EXPECT_EQ(next_change(membership), (ConfigurationChange{{{2, Role::voter}, {3, Role::voter}}}));
+  membership.progress.back().matched = 10;
+  EXPECT_EQ(next_change(membership), one(2, Role::voter));
+}
+
+TEST(NextChange, AChangeIsNoLargerThanOneMayBe)
+{
+  Membership membership{.self = 1, .configuration = {.voters = {1}}, .wanted = {{1}}, .progress = {}, .last = 100};
+  for (EngineId id = 2; id < 30; ++id)
+  {
+    membership.configuration.learners.push_back(id);
+    membership.wanted.voters.push_back(id);
+    membership.progress.push_back({id, 100, true, false});
+  }
+  const auto change = next_change(membership);
+  ASSERT_TRUE(change);
+  EXPECT_TRUE(change->validate());
+  EXPECT_TRUE(membership.configuration.after(*change));
 }
 
 TEST(NextChange, WhoRetiresHearsWithoutAVoteUntilItIsGone)
 {
   auto membership = of_three();
   membership.wanted = {{1, 2}, {3}};
-  EXPECT_EQ(next_change(membership), one(3, Role::learner));
+  EXPECT_EQ(next_change(membership), less(3, Role::learner));
   membership.configuration = {.voters = {1, 2}, .learners = {3}};
-  membership.progress.push_back({3, 100, true, false});
   EXPECT_EQ(next_change(membership), std::nullopt);
   membership.wanted.leaving.clear();
   EXPECT_EQ(next_change(membership), one(3, Role::none));

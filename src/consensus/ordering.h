@@ -55,6 +55,8 @@ public:
   ///            Error::unavailable at once for one that may come to be but is not here.
   virtual void when_committed(TxId id, Done done) = 0;
 
+  /// Whether this node leads others, whom it has to ask with `when_fresh` before it answers a read.
+  virtual bool asks_others() const = 0;
   /// For reads that must not be older than what anybody was told before: asks the other nodes whether this one still
   /// leads, one round for all who ask meanwhile.
   /// @return true if there is nothing to ask: this node is alone, or does not lead and so promises nothing; `done` is

@@ -101,9 +101,13 @@ std::optional<RollCall::Verdict> RollCall::verdict(const Presence& own, bool pat
     best = std::max(best, rank(presence.id, presence.last));
   }
   out.votes_for = std::get<2>(best);
+  const bool lacks = std::get<1>(best) < newest(own).applied;
   const auto is_majority = [](std::size_t count, std::size_t of) { return 2 * count > of; };
   // They can agree without this node, and one of them soon admits it. A learner has nobody to help.
   if (is_majority(running, agreed.size()) || !std::ranges::binary_search(all, out.id))
+    return std::nullopt;
+  // Somebody knows more to be committed than any of them has: the disks of all others that had it were put back.
+  if (lacks && !(accept_loss_ && patient))
     return std::nullopt;
   if (!out.missing.empty() && !(accept_loss_ && patient && is_majority(all.size() - out.missing.size(), all.size())))
     return std::nullopt;

@@ -126,6 +126,23 @@ TEST_F(RollCallTest, AVoterThatWasRemovedSinceIsNotWaitedFor)
   EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 1, 7, false, true, {}}));
 }
 
+TEST_F(RollCallTest, WithoutWhatSomebodyKnowsToBeCommittedNobodyLeads)
+{
+  auto learner = of(4, 6, {6, 60}, false);
+  learner.applied = {6, 60};
+  hear(of(1, 6, {6, 59}, true));
+  hear(of(3, 6, {5, 99}, true));
+  EXPECT_TRUE(call.verdict(own, true));
+  hear(learner);
+  EXPECT_FALSE(call.verdict(own, true));
+  RollCall accepting(start, true);
+  accepting.hear("1", of(1, 6, {6, 59}, true));
+  accepting.hear("3", of(3, 6, {5, 99}, true));
+  accepting.hear("4", learner);
+  EXPECT_FALSE(accepting.verdict(own, false)) << "others may still answer";
+  EXPECT_EQ(accepting.verdict(own, true)->votes_for, 1U) << "the operator has said so";
+}
+
 TEST_F(RollCallTest, WhatOthersKnowItByCounts)
 {
   auto other = of(1, 6, {6, 60}, true);

@@ -110,7 +110,7 @@ bool Sequencer::when_primary(Done done)
 /// @return false if this node leads nobody; `done` is left as it was then
 bool Sequencer::ask(Done& done)
 {
-  if (!promises_.load(std::memory_order_acquire))
+  if (!asks_others())
     return false;
   {
     const base::LockGuard lock(asking_mutex_);

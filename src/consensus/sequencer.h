@@ -100,6 +100,10 @@ public:
 
   Result<TxId> submit(const kv::WriteTransaction& transaction, const Named& named, Done done) override;
   void when_committed(TxId id, Done done) override;
+  bool asks_others() const override
+  {
+    return promises_.load(std::memory_order_acquire);
+  }
   bool when_fresh(Done done) override EXCLUDES(asking_mutex_);
   bool when_primary(Done done) override EXCLUDES(asking_mutex_, agreement_mutex_);
 

@@ -149,6 +149,8 @@ void Dispatcher::begin(
     const std::shared_ptr<RequestRun>& run, const std::shared_ptr<http::Exchange>& exchange, const Endpoint& endpoint,
     bool here) const
 {
+  if (!StateWaiters::concerns(exchange->request()))
+    return begin_fresh(run, exchange, endpoint, here);
   const auto* const interface = interface_of(exchange->session());
   waiters_->wait(
       exchange, interface ? interface->forwarding_timeout : RpcInterface().forwarding_timeout,
@@ -163,9 +165,12 @@ void Dispatcher::begin_fresh(
 {
   const auto go_on = [this, run, size = exchange->request().body.size(), here]
   { here ? run->run() : queue(run, size); };
+  // Looked at first, so that a read on a node without others is not slowed down by what it would be told.
+  if (endpoint.mode != Mode::read_only || !services_.ordering.asks_others())
+    return go_on();
   const auto told = [exchange, go_on](const Result<void>& fresh)
   { fresh ? exchange->resume(go_on) : exchange->respond(answers::refused(fresh.error())); };
-  if (endpoint.mode != Mode::read_only || services_.ordering.when_fresh(told))
+  if (services_.ordering.when_fresh(told))
     go_on();
 }
 

@@ -188,6 +188,9 @@ Result<void> Node::start_sequencer(consensus::SequencerStart start, const std::s
   }
   if (driven_)
   {
+    options.disk = driven_->disk;
+    options.aside = driven_->aside;
+    options.reader = driven_->aside;
     options.invariants = driven_->invariants;
     options.placed = driven_->placed;
     options.placed_own = driven_->placed_own;

@@ -43,6 +43,8 @@ struct StartOptions
 struct Driven
 {
   base::Executor& pool;
+  base::Executor* disk = nullptr;  ///< as SequencerOptions::disk
+  base::Executor* aside = nullptr; ///< as SequencerOptions::aside and ::reader
   consensus::Invariants* invariants = nullptr;
   std::function<void(TxId)> placed = {};             ///< as BatcherOptions::placed
   std::function<void(TxId)> placed_own = {};         ///< as BatcherOptions::placed_own

@@ -29,9 +29,7 @@ void StateWaiters::wait(
     const std::shared_ptr<http::Exchange>& exchange, std::chrono::milliseconds patience, std::function<void()> go_on)
 {
   const auto text = find_header(exchange->request().headers, header);
-  if (!text)
-    return go_on();
-  const auto id = TxId::parse(*text);
+  const auto id = text ? TxId::parse(*text) : std::nullopt;
   if (!id)
     return exchange->respond(
         Response::error(400, "InvalidHeaderValue", "the header x-concordat-after must be <view>.<seqno>"));

@@ -29,8 +29,14 @@ public:
   /// @param ordering, clock  outlive it
   StateWaiters(const consensus::Ordering& ordering, const base::Clock& clock) : ordering_(ordering), clock_(clock) {}
 
-  /// Has the request go on once that transaction is committed here, at once if it is or if none is named; answers it if
-  /// it never will be, or is not in time.
+  /// The request names such a transaction.
+  static bool concerns(const Request& request)
+  {
+    return find_header(request.headers, header).has_value();
+  }
+
+  /// Has the request go on once that transaction is committed here, at once if it is; answers it if it never will be,
+  /// or is not in time. @pre concerns(request)
   /// @param go_on  called on the thread of the exchange, once, or never
   void
   wait(const std::shared_ptr<http::Exchange>& exchange, std::chrono::milliseconds patience, std::function<void()> go_on)

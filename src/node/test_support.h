@@ -81,6 +81,10 @@ public:
   {
     barriers.push_back({id, std::move(done)});
   }
+  bool asks_others() const override
+  {
+    return !is_fresh;
+  }
   bool when_fresh(Done done) override
   {
     if (is_fresh)

@@ -41,7 +41,8 @@ extern "C"
 
   /* kind 0: the empty entry that opens a term; 1: a batch with its descriptor; 2: a batch that changes the
    * configuration. Its changes give the node of each id a role (0 none, 1 learner, 2 voter): one change takes effect at
-   * once, several make the configuration joint, none leaves the joint one. Ids differ and lie between 1 and 2^63 - 1.
+   * once unless change_joint is set, several make the configuration joint, none leaves the joint one. Ids differ and lie
+   * between 1 and 2^63 - 1.
    */
   typedef struct
   {
@@ -51,6 +52,7 @@ extern "C"
     uint32_t change_count;
     uint64_t change_ids[CONCORDAT_ENGINE_MAX_CHANGES];
     uint8_t change_roles[CONCORDAT_ENGINE_MAX_CHANGES];
+    bool change_joint; /* of one change only */
     uint8_t descriptor[CONCORDAT_ENGINE_DESCRIPTOR_SIZE];
   } concordat_engine_entry;
 

@@ -87,7 +87,7 @@ void History::append(Seqno seqno, std::string_view bytes)
   if (const auto record = writes.find(std::string(consensus::LogRecord::table)); record != writes.end())
     for (const auto& [key, value] : record->second)
       if (const auto read = consensus::LogRecord::from_json(value.value_or("")); read && read->change)
-        verdict_.count("who takes part has changed");
+        verdict_.count(read->configuration.joint() ? "joint change" : "who takes part has changed");
   if (writes.contains(std::string(node::tables::returns)))
     verdict_.count("node readmitted");
   const auto place = placed_.find(txid);

@@ -56,7 +56,10 @@ Host::Host(Around& around, std::size_t number, const Files& disk, std::uint64_t 
       watched_(files_, ledger_directory, around.nonces),
       clock_(around.schedule),
       configuration_(configuration_of(number)),
-      check_invariants_(around.random.one_in(2))
+      check_invariants_(around.random.one_in(2)),
+      writes_aside_(!around.random.one_in(4)),
+      disk_(thread(5'000)),
+      aside_(thread(50'000))
 {
   put_back(files_, directories(), disk);
   platform_ = attestation::VirtualPlatform::open(files_, sealing_key_file, Digest{}).value();
@@ -94,8 +97,15 @@ consensus::DurableState Host::sealed()
 void Host::disk_works(std::string_view operation, const base::Path& path)
 {
   if (slowness_ != Time{0})
-    busy_until_ = std::max(busy_until_, around_.schedule.now()) +
-                  Time(around_.random.below(static_cast<std::uint64_t>(slowness_.count())));
+  {
+    const Time time(around_.random.below(static_cast<std::uint64_t>(slowness_.count())));
+    if (disk_.works())
+      disk_.delay(time);
+    else if (aside_.works())
+      aside_.delay(time);
+    else
+      stall(held_up() + time);
+  }
   if (operation == "truncate" && path.starts_with(ledger_directory) && node_)
     around_.verdict.count("log cut");
 }
@@ -114,6 +124,11 @@ bool Host::start()
     invariants_ = std::make_unique<consensus::Invariants>();
   const auto mark = sealed().mark;
   node::Driven driven{*this};
+  if (writes_aside_)
+  {
+    driven.disk = &disk_;
+    driven.aside = &aside_;
+  }
   driven.invariants = invariants_.get();
   driven.placed = [this](TxId txid) { placed(txid, false); };
   driven.placed_own = [this](TxId txid) { placed(txid, true); };
@@ -180,6 +195,8 @@ void Host::end_process()
   give_up_ = true;
   tasks_.clear();
   jobs_.clear();
+  disk_.stop();
+  aside_.stop();
   node_.reset();
   ending_.reset();
   step_is_due_ = false;
@@ -261,6 +278,25 @@ void Host::later(Time delay, std::function<void()> what)
       });
 }
 
+/// @param start  microseconds that a job waits at most
+SimulatedThread Host::thread(std::uint64_t start)
+{
+  return {
+      around_.schedule,
+      [this](Time delay, std::function<void()> what)
+      {
+        later(
+            delay,
+            [this, what = std::move(what)]
+            {
+              what();
+              look();
+              step_soon();
+            });
+      },
+      [this, start] { return Time(around_.random.below(start)); }};
+}
+
 Result<void> Host::submit(base::Job job)
 {
   if (jobs_.size() >= most_jobs)
@@ -310,7 +346,8 @@ void Host::step()
     return;
   if (held_up() > Time{0})
     return step_soon();
-  const auto operations = files_.operations();
+  const auto done = [this] { return files_.operations() + disk_.submitted(); };
+  const auto before = done();
   steps_ = true;
   try
   {
@@ -322,7 +359,7 @@ void Host::step()
   }
   steps_ = false;
   look();
-  if (node_ && files_.operations() != operations)
+  if (node_ && done() != before)
     step_soon();
 }
 

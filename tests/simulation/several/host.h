@@ -7,6 +7,7 @@
 #include "network.h"
 #include "node/node.h"
 #include "schedule.h"
+#include "simulated_thread.h"
 #include "simulation/machine.h"
 #include "simulation/plan.h"
 #include "simulation/random.h"
@@ -178,10 +179,15 @@ public:
   {
     slowness_ = most;
   }
-  /// Its disk hangs: the thread of the order does nothing for so long, and all others go on.
-  void hang(Time time)
+  /// The thread of the order does nothing for so long, and all others go on.
+  void stall(Time time)
   {
     busy_until_ = std::max(busy_until_, around_.schedule.now() + time);
+  }
+  /// The thread that writes to the disk does nothing for so long, and all others go on.
+  void hang_disk(Time time)
+  {
+    disk_.delay(time);
   }
   void inject_disk_fault();
   /// Whoever owns the disk puts an older copy back, while the power is off.
@@ -189,6 +195,7 @@ public:
 
 private:
   Result<void> submit(base::Job job) override;
+  SimulatedThread thread(std::uint64_t start);
   void tick();
   void look();
   void placed(TxId txid, bool own);
@@ -211,6 +218,7 @@ private:
   std::unique_ptr<consensus::Invariants> invariants_;
   peer::NodeId id_;
   Time slowness_{0};
+  const bool writes_aside_;    ///< as nodes do outside of simulations; else the thread of the order writes
   bool disk_may_fail_ = false; ///< a fault has been asked for since the process was started
   bool retired_ = false;
 
@@ -226,6 +234,8 @@ private:
   std::map<std::uint64_t, std::function<void()>> tasks_;
   std::map<std::uint64_t, base::Job> jobs_;
   std::uint64_t last_task_ = 0;
+  SimulatedThread disk_;
+  SimulatedThread aside_;
   std::optional<std::size_t> ending_; ///< the plan whose handler has just ended
   TxId seen_;
   View led_ = 0;

@@ -136,6 +136,7 @@ void SeveralWorld::arrange()
 std::optional<std::string> SeveralWorld::run(std::size_t running)
 {
   arrange();
+  replaces_ = true;
   for (std::size_t number = 0; number < running; ++number)
     hosts_[number]->start();
   operate();
@@ -199,7 +200,13 @@ void SeveralWorld::operate()
     const auto transaction = store.begin_fresh(kv::RunBy::node);
     host->forget_plan();
     if (const auto done = node::trust_node(*transaction, cursor->key(), certifier, {}); done && *done)
+    {
+      // Often it is to take another one's place.
+      auto* const replaced = replaces_ && !random_.one_in(3) ? any_running() : nullptr;
+      if (replaced)
+        retire(*transaction, replaced->id());
       (void)host->node().sequencer().submit(*transaction, {}, {});
+    }
     return host->step_soon();
   }
 }
@@ -220,6 +227,7 @@ void SeveralWorld::strike()
   if (quiet_)
     return;
   schedule_.in(Time(50'000 + random_.below(700'000)), [this] { strike(); });
+  look_whether_recovered();
   auto* const leads = primary();
   auto& host = leads && random_.one_in(3) ? *leads : *hosts_[random_.below(hosts_.size())];
   const auto dice = random_.below(100);
@@ -260,10 +268,17 @@ void SeveralWorld::strike_host(Host& host)
 
 void SeveralWorld::slow_down(Host& host)
 {
-  if (random_.one_in(2))
+  const Time pause(random_.below(3'000'000));
+  const auto dice = random_.below(4);
+  if (dice == 0)
+  {
+    verdict_.count("order stands still");
+    host.stall(pause);
+  }
+  else if (dice == 1)
   {
     verdict_.count("disk hangs");
-    host.hang(Time(random_.below(3'000'000)));
+    host.hang_disk(pause);
   }
   else
     host.set_slowness(random_.one_in(2) ? Time{0} : Time(random_.below(60'000)));
@@ -309,14 +324,24 @@ void SeveralWorld::copy_disk(Host& host)
   schedule_.in(Time(random_.below(2'000'000)), [this, &host, copy] { put_disk_back(host, copy); });
 }
 
-/// One node at a time, and not before all are level again: what only one node has on its disk is lost with that.
+/// Nothing is left that only the node had whose disk was put back last.
+void SeveralWorld::look_whether_recovered()
+{
+  if (is_level())
+    recovers_ = false;
+}
+
+/// One node at a time, and not before all were level since the last one: what nobody else has on their disks is lost.
+/// It may well be one of few that have what was committed last.
 void SeveralWorld::put_disk_back(Host& host, const std::shared_ptr<Files>& older)
 {
   if (quiet_ || host.starts() || host.is_retired())
     return;
-  if (!is_level() || is_only_voter(*primary()))
+  look_whether_recovered();
+  if (recovers_ || !host.runs() || host.node().sequencer().committed() != history_.last() || is_only_voter(host))
     return schedule_.in(Time(50'000), [this, &host, older] { put_disk_back(host, older); });
-  verdict_.count("disk put back");
+  verdict_.count(is_level() ? "disk put back" : "disk put back while others lag");
+  recovers_ = true;
   host.put_disk_back(*older);
 }
 
@@ -367,17 +392,24 @@ void SeveralWorld::join_one()
 void SeveralWorld::retire_one()
 {
   auto* const host = primary();
-  const auto& node = hosts_[random_.below(hosts_.size())]->id();
-  if (!host || node.empty())
+  if (!host)
     return;
   const auto transaction = host->node().store().begin_fresh(kv::RunBy::node);
   host->forget_plan();
-  if (const auto done = node::retire_node(*transaction, node); done && *done)
+  if (retire(*transaction, hosts_[random_.below(hosts_.size())]->id()))
   {
-    verdict_.count("node retires");
     (void)host->node().sequencer().submit(*transaction, {}, {});
     host->step_soon();
   }
+}
+
+bool SeveralWorld::retire(Transaction& transaction, const peer::NodeId& node)
+{
+  const auto done = node.empty() ? Result<bool>(false) : node::retire_node(transaction, node);
+  if (!done || !*done)
+    return false;
+  verdict_.count("node retires");
+  return true;
 }
 
 bool SeveralWorld::is_level()

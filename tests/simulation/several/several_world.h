@@ -55,11 +55,13 @@ private:
   void leave_behind();
   static bool is_only_voter(Host& host);
   void copy_disk(Host& host);
+  void look_whether_recovered();
   void put_disk_back(Host& host, const std::shared_ptr<Files>& older);
   void change_time(Host& host);
   void switch_off(std::string_view node);
   void join_one();
   void retire_one();
+  bool retire(Transaction& transaction, const peer::NodeId& node);
   void end_starts();
   void settle_down();
   void settle();
@@ -81,6 +83,8 @@ private:
   std::vector<std::unique_ptr<Host>> hosts_;
   Users users_;
   bool trusts_disks_ = false; ///< so none is put back
+  bool replaces_ = false;     ///< nodes that come may take the places of others
+  bool recovers_ = false;     ///< somebody whose disk was put back
   bool quiet_ = false;        ///< nothing fails any more
   bool asks_ = true;
   bool joining_ = false;

@@ -64,6 +64,7 @@ pub struct CEntry {
     pub change_count: u32,
     pub change_ids: [u64; MAX_CHANGES],
     pub change_roles: [u8; MAX_CHANGES],
+    pub change_joint: bool,
     pub descriptor: [u8; DESCRIPTOR_SIZE],
 }
 
@@ -76,6 +77,7 @@ impl CEntry {
             change_count: 0,
             change_ids: [0; MAX_CHANGES],
             change_roles: [ROLE_NONE; MAX_CHANGES],
+            change_joint: false,
             descriptor: [0; DESCRIPTOR_SIZE],
         }
     }

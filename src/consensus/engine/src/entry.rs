@@ -90,7 +90,9 @@ fn read_change(entry: &Entry, out: &mut CEntry) -> Result<(), Refusal> {
         out.change_ids[i] = single.node_id;
     }
     out.change_count = change.changes.len() as u32;
-    // One way to say it: no unknown fields, no context of its own, the transition that the number of changes has.
+    out.change_joint =
+        out.change_count == 1 && change.transition == ConfChangeTransition::Explicit as i32;
+    // One way to say it: no unknown fields, no context of its own, no other transitions than are used here.
     if to_change(out).encode_to_vec() != entry.data {
         return invalid("is not written as it is here");
     }
@@ -101,7 +103,8 @@ fn read_change(entry: &Entry, out: &mut CEntry) -> Result<(), Refusal> {
 pub fn to_change(entry: &CEntry) -> ConfChangeV2 {
     let count = entry.change_count as usize;
     let transition = match count {
-        0 | 1 => ConfChangeTransition::Auto,
+        0 => ConfChangeTransition::Auto,
+        1 if !entry.change_joint => ConfChangeTransition::Auto,
         _ => ConfChangeTransition::Explicit,
     };
     let single = |i: usize| ConfChangeSingle {
