@@ -26,12 +26,13 @@ CRASH_TRIED = (
     "start from an older sealed state", "older ledger refused", "older sealed state refused", "loss accepted")
 # How often at least, for every 100 histories.
 NETWORK_TRIED = {
-    "primary elected": 300, "log cut": 20, "who takes part has changed": 100, "node started": 500, "power lost": 200,
+    "primary elected": 300, "log cut": 10, "who takes part has changed": 100, "joint change": 50, "node started": 500, "power lost": 200,
     "write answered": 1000, "barrier answered": 100, "early answer": 50, "read of a primary": 300, "Invalid": 5,
     "Committed": 100, "told that nothing is known": 50, "told that nothing was done": 100, "session lost": 50,
-    "disk broken": 20, "cut off": 50, "cut off one way": 50, "clock changed": 20, "node joins": 10, "node retires": 10,
+    "disk broken": 20, "cut off": 50, "cut off one way": 50, "clock changed": 20, "node joins": 10, "node retires": 20,
     "message lost": 100, "message doubled": 100, "message late": 100, "message held back": 500,
-    "primary left behind": 20, "disk hangs": 10, "disk put back": 20, "node readmitted": 20,
+    "primary left behind": 20, "disk hangs": 5, "order stands still": 5, "disk put back": 10,
+    "disk put back while others lag": 10, "node readmitted": 20,
     "retired node switched off": 5}
 FAULT_SECONDS = 60
 STUCK_SECONDS = 900
