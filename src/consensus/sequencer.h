@@ -10,9 +10,11 @@
 #include "consensus/feed.h"
 #include "consensus/invariants.h"
 #include "consensus/ledger_writer.h"
+#include "consensus/mark_keeper.h"
 #include "consensus/membership.h"
 #include "consensus/ordering.h"
 #include "consensus/peers.h"
+#include "consensus/read_rounds.h"
 #include "consensus/readmission.h"
 #include "consensus/replay.h"
 #include "consensus/replica.h"
@@ -102,10 +104,10 @@ public:
   void when_committed(TxId id, Done done) override;
   bool asks_others() const override
   {
-    return promises_.load(std::memory_order_acquire);
+    return reads_.asks_others();
   }
-  bool when_fresh(Done done) override EXCLUDES(asking_mutex_);
-  bool when_primary(Done done) override EXCLUDES(asking_mutex_, agreement_mutex_);
+  bool when_fresh(Done done) override;
+  bool when_primary(Done done) override EXCLUDES(agreement_mutex_);
 
   /// Alone: becomes primary in a new view, which the first `step` signs, together with what was submitted before it:
   /// nothing is written until then, so that a start can say first under which secret it writes. The first transaction
@@ -161,6 +163,8 @@ public:
   }
 
 private:
+  static const Error not_primary;
+
   struct Incoming
   {
     std::string message;
@@ -185,10 +189,6 @@ private:
   Result<void> record_place();
   void adapt_membership();
   bool keeps_on();
-  bool ask(Done& done) EXCLUDES(asking_mutex_);
-  void ask_for_reads() EXCLUDES(asking_mutex_);
-  void answer_reads(std::uint64_t token, bool fresh);
-  void lose_reads() EXCLUDES(asking_mutex_);
   void cede();
   void end_doubts();
   bool can_propose() const;
@@ -198,9 +198,6 @@ private:
   void tell_lost(const std::vector<std::shared_ptr<const Batch>>& lost);
   kv::Snapshot state_of(const Batch& batch);
   void finish(const std::shared_ptr<const Batch>& batch);
-  void keep_mark(bool now);
-  void seal(const Mark& mark, Index index);
-  void end_sealing();
   std::vector<std::shared_ptr<Waiting>> give_up();
   void break_down(const Error& error, const std::vector<std::shared_ptr<Waiting>>& lost);
   void refuse_all(const Error& why, std::vector<std::shared_ptr<Waiting>> lost);
@@ -217,6 +214,8 @@ private:
   LedgerWriter ledger_;
   Batcher batcher_;
   Replica replica_;
+  ReadRounds reads_;
+  MarkKeeper marks_;
   Readmission readmission_;
   Feed feed_;
 
@@ -233,26 +232,13 @@ private:
   std::optional<Seqno> changes_at_; ///< with what this node, as primary, changes the secret
   bool secret_learned_ = false;     ///< from the batch that is looked at
   bool secret_begins_ = false;      ///< with that batch
-  bool mark_due_ = false;           ///< with the next batch: the first of a view, or one was missed
-  Mark committed_mark_;             ///< of the last batch
   std::vector<CommitTracker::Held> told_log_;
-  Index committed_index_ = 0;
-  std::chrono::steady_clock::time_point next_mark_;
   std::chrono::steady_clock::time_point next_repair_;
 
   std::chrono::steady_clock::time_point next_agreement_;
   std::chrono::steady_clock::time_point next_adaption_;
   std::optional<std::chrono::steady_clock::time_point> doubt_ends_; ///< somebody waits for what others make of it
   std::optional<std::chrono::steady_clock::time_point> patience_;   ///< when it stops: for somebody to take over
-
-  /// Of reads that wait for an answer: at most one round at a time.
-  std::optional<std::uint64_t> asked_;
-  std::vector<Done> asked_for_;
-  std::uint64_t last_token_ = 0;
-
-  base::Mutex asking_mutex_;
-  std::atomic<bool> promises_{false};                  ///< this node leads others; looked at again under asking_mutex_
-  std::vector<Done> asking_ GUARDED_BY(asking_mutex_); ///< that wait for the next round
 
   mutable base::Mutex agreement_mutex_;
   Agreement agreement_ GUARDED_BY(agreement_mutex_);
@@ -262,7 +248,6 @@ private:
   std::deque<Incoming> inbox_ GUARDED_BY(inbox_mutex_);
   std::uint64_t inbox_bytes_ GUARDED_BY(inbox_mutex_) = 0;
 
-  std::atomic<bool> sealing_{false}; ///< a mark, aside
   std::atomic<bool> stopping_{false};
   std::atomic<bool> woken_{false};
   base::Mutex wake_mutex_; ///< only for waiting

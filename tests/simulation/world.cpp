@@ -70,7 +70,7 @@ const Beginning& beginning()
     } pool;
     const auto node = node::Node::start_driven(
         basic_configuration(), std::make_unique<PlannedApplication>(plans, PlannedApplication::Events{}), files, clock,
-        *platform, {pool, nullptr, [&](TxId txid) { out.placed.push_back(txid); }});
+        *platform, {.pool = pool, .placed = [&](TxId txid) { out.placed.push_back(txid); }});
     out.founded = copy_of(files, all_directories);
     return out;
   }();

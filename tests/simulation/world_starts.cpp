@@ -33,8 +33,10 @@ bool World::boot(node::StartOptions options)
           plans_,
           PlannedApplication::Events{[this] { meanwhile(); }, [this](std::size_t plan) { clients_.handled(plan); }}),
       watched_, clock_, *platform_,
-      {clients_, invariants_.get(), [this](TxId txid) { placed(txid); },
-       [this](TxId txid) { verdict_.wrong_if(model_.place(txid, std::nullopt)); }},
+      {.pool = clients_,
+       .invariants = invariants_.get(),
+       .placed = [this](TxId txid) { placed(txid); },
+       .placed_own = [this](TxId txid) { verdict_.wrong_if(model_.place(txid, std::nullopt)); }},
       options);
   if (!started)
   {
