@@ -302,6 +302,20 @@ TEST_F(PeerLinkTest, WhoWasAwayHearsANodeThatJoinedMeanwhileAndAnswersIt)
   EXPECT_EQ(node(2).link->dropped(PeerFault::wrong_sender), 1U);
 }
 
+TEST_F(PeerLinkTest, WhatIsForAnEarlierNumberStillTellsWhoSentIt)
+{
+  begin(2);
+  start(3);
+  add(3);
+  publish_to({1, 3});
+  node(2).link->takes_part_as(5);
+  node(3).link->send(2, heartbeat(3, 2), {});
+  ASSERT_TRUE(eventually([&] { return node(2).link->dropped(PeerFault::wrong_receiver) == 1; }));
+  EXPECT_EQ(node(2).count(), 0U);
+  node(2).link->send(3, heartbeat(5, 3), {});
+  EXPECT_TRUE(eventually([&] { return node(3).count() == 1; })) << "it is found, and believed";
+}
+
 TEST_F(PeerLinkTest, ANodeThatComesBackElsewhereIsFoundByWhatItSays)
 {
   begin(2);

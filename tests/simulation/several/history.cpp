@@ -205,9 +205,12 @@ void History::check_membership(const kv::Snapshot& before, const kv::Snapshot& a
   };
   const auto was = configuration(old);
   const auto is = configuration(now);
+  // Whose vote is to be taken away has none in the new half of a joint configuration, which comes first.
+  const auto votes_in = [](const consensus::Configuration& in, consensus::EngineId id)
+  { return std::ranges::binary_search(in.voters, id); };
   for (const auto& [id, node] : node::node_ids(old))
-    if (was.role(id) == consensus::Role::voter && is.role(id) != consensus::Role::voter &&
-        node::engine_id_of(now, node) == id && !had_retired(node, version(after, consensus::LogRecord::table)))
+    if (votes_in(was, id) && !votes_in(is, id) && node::engine_id_of(now, node) == id &&
+        !had_retired(node, version(after, consensus::LogRecord::table)))
       verdict_.wrong("node number " + std::to_string(id) + " is taken out before its retirement is committed");
   for (const auto cursor = now.scan(node::tables::node_info); cursor->next();)
   {
