@@ -41,8 +41,8 @@ extern "C"
 
   /* kind 0: the empty entry that opens a term; 1: a batch with its descriptor; 2: a batch that changes the
    * configuration. Its changes give the node of each id a role (0 none, 1 learner, 2 voter): one change takes effect at
-   * once unless change_joint is set, several make the configuration joint, none leaves the joint one. Ids differ and lie
-   * between 1 and 2^63 - 1.
+   * once unless change_joint is set, several make the configuration joint, none leaves the joint one. Ids differ and
+   * lie between 1 and 2^63 - 1.
    */
   typedef struct
   {
