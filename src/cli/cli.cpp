@@ -7,6 +7,7 @@
 #include "cli/receipt.h"
 #include "cli/report.h"
 #include "cli/sandbox.h"
+#include "cli/snapshot.h"
 #include "cli/submit.h"
 #include "cli/tx.h"
 
@@ -26,7 +27,7 @@ constexpr auto exit_codes = "Exit codes:\n"
                             "  1  refused by the service, or a file or process failed\n"
                             "  2  the command line is wrong\n"
                             "  3  the service cannot be reached\n"
-                            "  4  a receipt or ledger does not verify";
+                            "  4  a receipt, ledger or snapshot does not verify";
 
 using Run = std::function<Outcome(Console&)>;
 
@@ -152,6 +153,20 @@ void add_receipt(CLI::App& app, Run& run)
   verify->add_option("file", verify_options->file, "Receipt (JSON); - for standard input")->required();
   verify->add_option("--txid", verify_options->txid, "Fail unless the receipt is that of this transaction");
   add_service_certificate_options(*verify, verify_options->connection);
+}
+
+void add_snapshot(CLI::App& app, Run& run)
+{
+  auto* const group = app.add_subcommand("snapshot", "Verify snapshots of a service's state, offline");
+  group->footer("Example:\n  concordat snapshot verify snapshot_84_85.committed --service-cert service_cert.pem");
+  group->require_subcommand(1);
+  std::shared_ptr<SnapshotOptions> options;
+  auto* const verify = add_command(
+      *group, run, "verify", "Verify a snapshot against the service's certificate, offline",
+      "concordat snapshot verify snapshot_84_85.committed --service-cert service_cert.pem", run_snapshot_verify,
+      options);
+  verify->add_option("file", options->file, "Snapshot file; - for standard input")->required();
+  add_service_certificate_options(*verify, options->connection);
 }
 
 void add_ledger(CLI::App& app, Run& run)
@@ -284,6 +299,7 @@ int run(int argc, const char* const* argv, Console& console)
   add_tx(app, run);
   add_receipt(app, run);
   add_ledger(app, run);
+  add_snapshot(app, run);
   add_node(app, run);
   add_sandbox(app, run);
 

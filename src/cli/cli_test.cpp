@@ -49,6 +49,7 @@ TEST(Cli, HelpOfEveryCommandShowsAnExampleAndWhatExitCodesMean)
       {"receipt", "verify"},
       {"ledger", "verify"},
       {"ledger", "show"},
+      {"snapshot", "verify"},
       {"node", "list"},
       {"node", "trust"},
       {"node", "retire"},
@@ -63,7 +64,7 @@ TEST(Cli, HelpOfEveryCommandShowsAnExampleAndWhatExitCodesMean)
     EXPECT_NE(ran.out.find("Example:\n  concordat "), std::string::npos) << ran.out;
     EXPECT_NE(ran.out.find("Exit codes:"), std::string::npos) << ran.out;
   }
-  for (const auto* group : {"tx", "receipt", "ledger"})
+  for (const auto* group : {"tx", "receipt", "ledger", "snapshot"})
     EXPECT_NE(run_with({group, "--help"}).out.find("Example:\n  concordat "), std::string::npos) << group;
 }
 

@@ -133,6 +133,18 @@ Attempt<std::string> read_file(const std::string& path, const std::string& what)
   return std::move(*content);
 }
 
+Attempt<crypto::Certificate> read_service_certificate(const ConnectionOptions& options)
+{
+  const auto file = service_certificate_file(options);
+  const auto pem = read_file(file, "the service's certificate");
+  if (!pem)
+    return std::unexpected(pem.error());
+  auto certificate = crypto::Certificate::from_pem(*pem);
+  if (!certificate)
+    return refuse(Exit::failed, file + " is not a certificate: " + certificate.error().describe());
+  return std::move(*certificate);
+}
+
 Attempt<Connection> connect(ConnectionOptions options, Identity identity)
 {
   read_caller_from_environment(options);

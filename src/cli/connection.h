@@ -2,6 +2,7 @@
 
 #include "cli/failure.h"
 #include "concordat/http.h"
+#include "crypto/certificate.h"
 #include "http/client.h"
 
 #include <memory>
@@ -44,6 +45,9 @@ std::string service_certificate_file(const ConnectionOptions& options);
 
 /// A file that the user named, or a failure that says for what it was needed.
 Attempt<std::string> read_file(const std::string& path, const std::string& what);
+
+/// The one that the options name, parsed.
+Attempt<crypto::Certificate> read_service_certificate(const ConnectionOptions& options);
 
 struct Connection
 {

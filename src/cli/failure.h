@@ -14,7 +14,7 @@ enum class Exit : int
   failed = 1,       ///< refused by the service, or a local file or process failed
   usage = 2,        ///< the command line is wrong
   unreachable = 3,  ///< the service could not be reached, or went away
-  not_verified = 4, ///< a receipt or ledger does not verify
+  not_verified = 4, ///< a receipt, ledger or snapshot does not verify
 };
 
 /// Why a command did not do what it was asked: the cause, and what to do next (may be empty).

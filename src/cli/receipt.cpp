@@ -78,14 +78,9 @@ Outcome run_receipt_verify(const ReceiptOptions& options, Console& console)
   const auto text = read_receipt(options.file);
   if (!text)
     return std::unexpected(text.error());
-  const auto pem = read_file(service_certificate_file(options.connection), "the service's certificate");
-  if (!pem)
-    return std::unexpected(pem.error());
-  const auto service = crypto::Certificate::from_pem(*pem);
+  const auto service = read_service_certificate(options.connection);
   if (!service)
-    return refuse(
-        Exit::failed,
-        service_certificate_file(options.connection) + " is not a certificate: " + service.error().describe());
+    return std::unexpected(service.error());
 
   const auto receipt = ledger::Receipt::from_json(*text);
   if (!receipt)

@@ -18,6 +18,9 @@ constexpr std::size_t domain_at = domain_size_at + 8;
 /// Type, version, claims, evidence and max conflict version of a type 4 entry.
 constexpr std::size_t domain_head_size = 1 + 8 + 32 + 32 + 8;
 
+/// The same of a snapshot: type, version and max conflict version.
+constexpr std::size_t snapshot_head_size = 1 + 8 + 8;
+
 constexpr std::uint8_t type_snapshot = 1;
 constexpr std::uint8_t type_claims = 2;
 constexpr std::uint8_t type_evidence = 3;
@@ -145,6 +148,32 @@ EncodedEntry encode_entry(
   draft.end_public();
   draft.maps() += private_maps;
   return std::move(draft).encode(secret, txid, flags, claims);
+}
+
+std::string encode_snapshot_entry(
+    const LedgerSecret& secret, Seqno seqno, std::string_view public_rest, std::string_view private_maps)
+{
+  CHECK(seqno >= 1 && seqno < std::uint64_t{1} << 63, "seqnos are counted up from 1");
+  const auto iv = iv_of({snapshot_bit, seqno});
+  const auto domain_size = snapshot_head_size + public_rest.size();
+  const auto size = domain_at + domain_size + private_maps.size();
+  CHECK(size <= max_entry_size, "a larger state is refused before");
+  std::string out;
+  out.reserve(size);
+  base::append_le<std::uint64_t>(out, 1 | (std::uint64_t{size} - entry_header_size) << 16);
+  out.append(sizeof(crypto::Tag), '\0');
+  out.append(reinterpret_cast<const char*>(iv.data()), iv.size());
+  base::append_le<std::uint64_t>(out, domain_size);
+  out.push_back(static_cast<char>(type_snapshot));
+  base::append_le<std::uint64_t>(out, seqno);
+  base::append_le<std::uint64_t>(out, 0);
+  out += public_rest;
+  out += private_maps;
+  const auto tag = secret.aead().seal(
+      iv, std::string_view(out).substr(domain_at, domain_size), out.data() + domain_at + domain_size,
+      private_maps.size());
+  std::memcpy(out.data() + tag_at, tag.data(), tag.size());
+  return out;
 }
 
 Digest Entry::write_set_digest() const
