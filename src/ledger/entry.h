@@ -67,7 +67,8 @@ EncodedEntry encode_entry(
     const LedgerSecret& secret, TxId txid, std::uint8_t flags, const Digest& claims, std::string_view public_maps,
     std::string_view private_maps);
 
-/// Makes an entry of type 1, a snapshot. Its nonce depends on the seqno alone, so one seqno must always get the same state.
+/// Makes an entry of type 1, a snapshot. Its nonce depends on the seqno alone, so one seqno must always get the same
+/// state.
 /// @param public_rest  of the public domain, from field 6 on; `private_maps` as kv::encode_snapshot gives them
 std::string encode_snapshot_entry(
     const LedgerSecret& secret, Seqno seqno, std::string_view public_rest, std::string_view private_maps);
