@@ -385,7 +385,8 @@ TEST(ServerStream, BrokenSourceBreaksTheConnectionOff)
   peer.send(get);
   const auto all = peer.read_to_the_end();
   ASSERT_TRUE(all) << "it is not closed";
-  EXPECT_TRUE(all->starts_with("HTTP/1.1 200")) << *all;
+  // What was not on its way when the source broke is left: it may be all of it.
+  EXPECT_TRUE(all->empty() || all->starts_with("HTTP/1.1 200")) << *all;
   EXPECT_EQ(all->find("\r\n0\r\n"), std::string::npos) << "it looks whole: " << *all;
 }
 }
