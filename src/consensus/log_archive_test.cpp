@@ -1,6 +1,9 @@
 #include "consensus/log_archive.h"
 
+#include "consensus/log_places.h"
 #include "consensus/test_network.h"
+#include "kv/write_set.h"
+#include "ledger/entry.h"
 
 /// What a node is given that has been away for longer than the others keep in memory.
 namespace concordat::consensus
@@ -52,6 +55,37 @@ TEST(LogPlacesTest, NobodyCountsAcrossAGap)
   EXPECT_EQ(places.first(), 3U);
   EXPECT_FALSE(places.term(1));
   EXPECT_FALSE(places.before(1));
+}
+
+namespace
+{
+std::string entry_of(const ledger::LedgerSecret& secret, TxId txid, bool signature)
+{
+  kv::WriteSet writes;
+  writes[std::string(signature ? ledger::signatures_table : "public:any")][std::string(ledger::single_key)] = "{}";
+  std::string maps;
+  kv::encode(writes, kv::Domain::public_maps, maps);
+  return ledger::encode_entry(secret, txid, 0, {}, maps, {}).bytes;
+}
+}
+
+TEST(ReadLog, EndsWhereOnlyTermsFollowThatNoBatchTellsOf)
+{
+  const auto secret = ledger::LedgerSecret::generate();
+  const std::vector<std::string> entries{
+      entry_of(secret, {2, 1}, false), entry_of(secret, {2, 2}, true), entry_of(secret, {2, 3}, true)};
+  const auto read = [&](Seqno seqno) -> Result<std::string>
+  {
+    if (seqno > entries.size())
+      return fail(ErrorCode::not_found, "the ledger ends before it");
+    return entries[seqno - 1];
+  };
+  // Entries 6 to 8 of the log were opened behind the last batch.
+  const auto found = read_log({.from = {4, 1}, .first = 4, .last = 8}, read);
+  ASSERT_TRUE(found) << found.error().describe();
+  EXPECT_EQ(found->size(), 2U);
+  EXPECT_EQ(found->back().index, 5U);
+  EXPECT_FALSE(read_log({.from = {4, 1}, .first = 6, .last = 8}, read)) << "that is not known from here";
 }
 
 namespace

@@ -120,6 +120,9 @@ Result<std::vector<LogEntry>> read_log(const LedgerSpan& span, const std::functi
   for (auto seqno = span.from.seqno; next <= span.last && out.size() < span.most;)
   {
     const auto batch = read_batch(seqno, read);
+    // The log may end with terms that were opened behind the last batch: only the next one will tell of them.
+    if (!batch && !out.empty())
+      break;
     if (!batch)
       return std::unexpected(batch.error());
     const auto& record = batch->record;

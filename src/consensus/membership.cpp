@@ -29,11 +29,11 @@ std::vector<MemberChange> changes_of_votes(const Membership& membership)
   bool others_come = std::ranges::any_of(wanted.voters, [&](EngineId id) { return now.role(id) == Role::none; });
   for (const auto& peer : membership.progress)
   {
-    if (!has(now.learners, peer.id) || !has(wanted.voters, peer.id) || !peer.active)
+    if (!has(now.learners, peer.id) || !has(wanted.voters, peer.id))
       continue;
-    if (peer.matched + nearly_all >= membership.last)
+    if (peer.active && peer.matched + nearly_all >= membership.last)
       changes.push_back({peer.id, Role::voter});
-    else if (!peer.stranded)
+    else if (peer.active ? !peer.stranded : membership.patient)
       others_come = true;
   }
   const auto retires = [&](EngineId id)

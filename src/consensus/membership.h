@@ -33,6 +33,7 @@ struct Membership
   Wanted wanted;                      ///< as the committed tables say
   std::vector<PeerProgress> progress; ///< of the others
   Index last = 0;                     ///< of the primary's log
+  bool patient = false; ///< who has been admitted just now may still be getting the ledger, and not answer yet
 };
 
 /// The next step from the nodes that take part to those that should: a node that is new gets the log first, and a vote

@@ -79,6 +79,11 @@ TEST(NextChange, WhoIsReplacedVotesUntilTheOtherCan)
     hopeless.progress.back().stranded = active;
     EXPECT_EQ(next_change(hopeless), less(3, Role::learner)) << "nobody waits for one that does not come";
   }
+  membership.patient = true;
+  membership.progress.back().active = false;
+  EXPECT_EQ(next_change(membership), std::nullopt) << "it may still be getting the ledger";
+  membership.patient = false;
+  membership.progress.back().active = true;
   membership.progress[1].active = false;
   EXPECT_EQ(next_change(membership), less(3, Role::learner)) << "who does not answer is of no use";
 }

@@ -9,6 +9,7 @@ namespace
 {
 constexpr std::uint8_t version = 1;
 constexpr std::uint8_t bit_returning = 1;
+constexpr std::uint8_t bit_joint = 2;
 
 std::unexpected<Error> wrong(const std::string& why)
 {
@@ -18,15 +19,19 @@ std::unexpected<Error> wrong(const std::string& why)
 
 std::string Presence::encode() const
 {
-  CHECK(voters.size() <= max_ids && coming.size() <= max_ids && former.size() <= max_ids, "there are fewer nodes");
+  CHECK(
+      voters.size() <= max_ids && coming.size() <= max_ids && former.size() <= max_ids && outgoing.size() <= max_ids,
+      "there are fewer nodes");
   std::string out;
   base::append_le(out, version);
   for (const auto number :
        {start, answers, id, receiver, admitted, term, last.term, last.index, applied.term, applied.index})
     base::append_le(out, number);
-  base::append_le(out, returning ? bit_returning : std::uint8_t{0});
-  for (const auto* const ids : {&voters, &coming, &former})
+  base::append_le(out, static_cast<std::uint8_t>((returning ? bit_returning : 0) | (outgoing.empty() ? 0 : bit_joint)));
+  for (const auto* const ids : {&voters, &coming, &former, &outgoing})
   {
+    if (ids == &outgoing && outgoing.empty())
+      continue;
     base::append_le(out, static_cast<std::uint16_t>(ids->size()));
     for (const auto one : *ids)
       base::append_le(out, one);
@@ -53,11 +58,14 @@ Result<Presence> Presence::decode(std::string_view bytes)
     *number = *value;
   }
   const auto bits = reader.le<std::uint8_t>();
-  if (!bits || *bits > bit_returning)
+  if (!bits || *bits > (bit_returning | bit_joint))
     return wrong("its bits are none");
-  out.returning = *bits != 0;
-  for (auto* const ids : {&out.voters, &out.coming, &out.former})
+  out.returning = (*bits & bit_returning) != 0;
+  const bool joint = (*bits & bit_joint) != 0;
+  for (auto* const ids : {&out.voters, &out.coming, &out.former, &out.outgoing})
   {
+    if (ids == &out.outgoing && !joint)
+      continue;
     const auto count = reader.le<std::uint16_t>();
     if (!count || *count > max_ids || reader.left() < *count * sizeof(EngineId))
       return wrong("it ends too early, or names too many nodes");
@@ -66,6 +74,8 @@ Result<Presence> Presence::decode(std::string_view bytes)
   }
   if (!reader.done())
     return wrong("more follows");
+  if (joint && out.outgoing.empty())
+    return wrong("a joint configuration has outgoing voters");
   if (out.start == 0 || out.id == 0 || out.last.term > out.term)
     return wrong("it says who sends it, and a log ends in a term that its node knows");
   if (out.applied.term > out.last.term || out.applied.index > out.last.index)

@@ -11,8 +11,8 @@
 namespace concordat::consensus
 {
 /// What a node says of itself when the roll is called: by a node that comes back, and to it in answer.
-/// Wire, little-endian: u8 1, the numbers in this order (u64), u8 of bits (1: returning); for voters, coming and former
-/// ids each u16 count, and u64 each.
+/// Wire, little-endian: u8 1, the numbers in this order (u64), u8 of bits (1: returning, 2: outgoing voters follow);
+/// for voters, coming and former ids, and outgoing voters if they do, each u16 count, and u64 each.
 struct Presence
 {
   static constexpr std::size_t max_ids = 1'024; ///< of each list
@@ -30,6 +30,8 @@ struct Presence
   std::vector<EngineId> coming = {}; ///< voters of changes that its log holds behind that
   /// Ids that it had before. A majority has agreed that nothing is promised under them any more.
   std::vector<EngineId> former = {};
+  /// While the configuration there is joint: its outgoing voters, of whom a majority must agree, too.
+  std::vector<EngineId> outgoing = {};
 
   bool operator==(const Presence&) const = default;
   /// @pre no list is longer than `max_ids`

@@ -13,7 +13,11 @@ TEST(Presence, IsReadAsItWasWritten)
 {
   auto one = whole;
   EXPECT_EQ(Presence::decode(one.encode()).value(), one);
+  one.outgoing = {1, 4};
+  EXPECT_EQ(Presence::decode(one.encode()).value(), one);
   one.returning = false;
+  EXPECT_EQ(Presence::decode(one.encode()).value(), one);
+  one.outgoing.clear();
   one.voters.clear();
   one.coming.clear();
   one.former.clear();

@@ -41,6 +41,7 @@ std::vector<EngineId> RollCall::voters(const Presence& own) const
 {
   const auto& known = newest(own);
   auto all = known.voters;
+  all.insert(all.end(), known.outgoing.begin(), known.outgoing.end());
   const auto add = [&](const Presence& presence)
   {
     if (presence.last.index > known.applied.index)
@@ -81,13 +82,15 @@ std::optional<RollCall::Verdict> RollCall::verdict(const Presence& own, bool pat
     if (presence.admitted != 0)
       return Verdict{presence.admitted, 0, own.term, true, false, {}};
   const auto all = voters(own);
-  const auto& agreed = newest(own).voters;
-  const auto votes = [&](EngineId id) { return std::ranges::find(agreed, id) != agreed.end(); };
+  const auto& agreed = newest(own);
+  const auto is_in = [](const std::vector<EngineId>& ids, EngineId id)
+  { return std::ranges::find(ids, id) != ids.end(); };
+  const auto votes = [&](EngineId id) { return is_in(agreed.voters, id) || is_in(agreed.outgoing, id); };
   // The same one for everybody who looks at the same logs. One that cannot be elected yet would be helped in vain, and
   // alone has nothing that is committed.
   const auto rank = [&](EngineId id, LogPosition last) { return std::tuple(votes(id), last, id); };
   auto best = rank(out.id, own.last);
-  std::size_t running = 0;
+  std::vector<EngineId> running;
   for (const auto& [node, presence] : heard_)
   {
     out.term = std::max(out.term, presence.term + 1);
@@ -95,16 +98,22 @@ std::optional<RollCall::Verdict> RollCall::verdict(const Presence& own, bool pat
       continue;
     if (!presence.returning)
     {
-      running += votes(presence.id) ? 1 : 0;
+      running.push_back(presence.id);
       out.full_stop = false;
     }
     best = std::max(best, rank(presence.id, presence.last));
   }
   out.votes_for = std::get<2>(best);
-  const bool lacks = std::get<1>(best) < newest(own).applied;
+  const bool lacks = std::get<1>(best) < agreed.applied;
   const auto is_majority = [](std::size_t count, std::size_t of) { return 2 * count > of; };
+  const auto run_most = [&](const std::vector<EngineId>& ids)
+  {
+    const auto run = std::ranges::count_if(ids, [&](EngineId id) { return is_in(running, id); });
+    return is_majority(static_cast<std::size_t>(run), ids.size());
+  };
   // They can agree without this node, and one of them soon admits it. A learner has nobody to help.
-  if (is_majority(running, agreed.size()) || !std::ranges::binary_search(all, out.id))
+  const bool agree = run_most(agreed.voters) && (agreed.outgoing.empty() || run_most(agreed.outgoing));
+  if (agree || !std::ranges::binary_search(all, out.id))
     return std::nullopt;
   // Somebody knows more to be committed than any of them has: the disks of all others that had it were put back.
   if (lacks && !(accept_loss_ && patient))

@@ -126,6 +126,28 @@ TEST_F(RollCallTest, AVoterThatWasRemovedSinceIsNotWaitedFor)
   EXPECT_EQ(call.verdict(own, false), (RollCall::Verdict{2, 1, 7, false, true, {}}));
 }
 
+TEST_F(RollCallTest, OfAJointConfigurationBothHalvesMustAgree)
+{
+  const auto joint = [](Presence presence)
+  {
+    presence.voters = {2, 3};
+    presence.outgoing = {1, 3, 4};
+    return presence;
+  };
+  own = joint(own);
+  for (const EngineId id : {1, 3, 4})
+    hear(joint(of(id, 6, {6, 60}, false)));
+  const auto verdict = call.verdict(own, false);
+  ASSERT_TRUE(verdict) << "most of the outgoing ones run, and only one of the others";
+  EXPECT_FALSE(verdict->full_stop);
+  EXPECT_TRUE(verdict->votes_for == 1 || verdict->votes_for == 3 || verdict->votes_for == 4);
+  RollCall fourth(start, false);
+  auto self = joint(of(4, 5, {5, 50}, true));
+  for (const EngineId id : {1, 2, 3})
+    fourth.hear(std::to_string(id), joint(of(id, 6, {6, 60}, false)));
+  EXPECT_FALSE(fourth.verdict(self, true)) << "both halves can agree without it";
+}
+
 TEST_F(RollCallTest, WithoutWhatSomebodyKnowsToBeCommittedNobodyLeads)
 {
   auto learner = of(4, 6, {6, 60}, false);

@@ -237,6 +237,7 @@ private:
 
   std::chrono::steady_clock::time_point next_agreement_;
   std::chrono::steady_clock::time_point next_adaption_;
+  std::chrono::steady_clock::time_point patient_until_;             ///< with a node that has been admitted
   std::optional<std::chrono::steady_clock::time_point> doubt_ends_; ///< somebody waits for what others make of it
   std::optional<std::chrono::steady_clock::time_point> patience_;   ///< when it stops: for somebody to take over
 

@@ -10,6 +10,10 @@ namespace concordat::consensus
 {
 namespace
 {
+/// For so long a node that retires keeps its vote though one that is to vote does not answer yet: it gets the ledger
+/// first.
+constexpr std::chrono::seconds time_to_join{30};
+
 const Error returning{
     ErrorCode::unavailable, "this node has come back, and waits until it may take part again; reads go on", nullptr};
 }
@@ -52,7 +56,7 @@ Presence Sequencer::presence() const
   own.applied = replica_.last_applied();
   const auto& configuration = replica_.configuration();
   own.voters = configuration.voters;
-  own.voters.insert(own.voters.end(), configuration.voters_outgoing.begin(), configuration.voters_outgoing.end());
+  own.outgoing = configuration.voters_outgoing;
   own.coming = replica_.coming_voters();
   return own;
 }
@@ -271,6 +275,7 @@ Result<void> Sequencer::open_view(bool records)
   primary_ = true;
   signature_due_ = true;
   change_queued_ = false;
+  patient_until_ = clock_.steady() + time_to_join;
   marks_.seal_next();
   spdlog::info("primary in view {}, from seqno {}", view, tracker_.committed().seqno + 1);
   return {};
@@ -318,8 +323,12 @@ void Sequencer::adapt_membership()
     return;
   auto agreement = replica_.agreement();
   Membership membership{
-      replica_.id(), std::move(agreement.configuration), options_.wanted(store_.committed()),
-      std::move(agreement.progress), replica_.last_index()};
+      replica_.id(),
+      std::move(agreement.configuration),
+      options_.wanted(store_.committed()),
+      std::move(agreement.progress),
+      replica_.last_index(),
+      now < patient_until_};
   const auto change = next_change(membership);
   if (!change)
   {
@@ -344,6 +353,8 @@ void Sequencer::adapt_membership()
   if (const auto queued = batcher_.submit_change(*transaction, *change); !queued)
     return spdlog::warn("who takes part is changed later: {}", queued.error().describe());
   change_queued_ = true;
+  if (change->members.size() == 1 && change->members.front().role == Role::learner && !change->joint_alone)
+    patient_until_ = now + time_to_join;
 }
 
 /// A primary whose disk does not answer keeps everybody waiting, for as long as its heartbeats say that all is well.
