@@ -50,13 +50,18 @@ class Network:
         """What a node runs."""
         return DAEMON
 
-    def add(self):
-        """Starts one more node, which asks a node that lives, and has the primary trust it."""
+    def launch_joiner(self):
+        """Starts one more node, which asks a node that lives, and waits to be trusted."""
         node = Joiner(self.living()[0], self.folder / str(len(self.nodes)), self.with_ports())
         node.program = self.program(len(self.nodes))
         self.nodes.append(node)
         node.launch(environment=self.environment(len(self.nodes) - 1), wait=False)
         wait_for(lambda: self.pending(), "the node to ask")
+        return node
+
+    def add(self):
+        """Starts one more node, and has the primary trust it."""
+        node = self.launch_joiner()
         for pending in self.pending():
             self.command({"command": "trust", "node_id": pending})
         node.wait_ready()

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -231,3 +232,22 @@ def test_nodes_come_and_go_under_load(make_network, writers):
     wait_for(lambda: gone_id not in [entry["node_id"] for entry in network.listed()], "its record to be gone")
     assert network.node_id(added) in network.voters()
     insist_nothing_is_lost(network, load)
+
+
+def test_a_node_that_is_replaced_votes_until_the_other_does(make_network):
+    network = make_network()
+    primary = network.primary()
+    gone = network.node_id(network.backups()[0])
+    joiner = network.launch_joiner()
+    before = len(primary.log())
+    # It gets the ledger only once it is trusted, and answers nobody until it has it.
+    for pending in network.pending():
+        network.command({"command": "trust", "node_id": pending})
+    network.command({"command": "retire", "node_id": gone})
+    joiner.wait_ready()
+    wait_for(lambda: gone in [entry["node_id"] for entry in network.anybody("/node/network/removable_nodes")["nodes"]],
+             "the node to be removable")
+    assert network.primary() is primary
+    voters = re.findall(r"who agrees has changed: voters ([0-9 ]+)", primary.log()[before:])
+    assert voters and all(len(ids.split()) == 3 for ids in voters), voters
+    assert network.node_id(joiner) in network.voters()
