@@ -240,10 +240,18 @@ def test_a_node_that_is_replaced_votes_until_the_other_does(make_network):
     gone = network.node_id(network.backups()[0])
     joiner = network.launch_joiner()
     before = len(primary.log())
-    # It gets the ledger only once it is trusted, and answers nobody until it has it.
-    for pending in network.pending():
-        network.command({"command": "trust", "node_id": pending})
+    # It gets the ledger only once it is trusted, and answers nobody until it has it: here that takes long.
+    pending = network.pending()
+    joiner.process.send_signal(signal.SIGSTOP)
+    for node_id in pending:
+        network.command({"command": "trust", "node_id": node_id})
+    wait_for(lambda: "learners" in primary.log()[before:], "the primary to count with it")
     network.command({"command": "retire", "node_id": gone})
+    seen = primary.commit()
+    wait_for(lambda: primary.member(0).ingest([{"lei": "A", "nace": "1"}]).status == 200 and primary.commit() > seen,
+             "the retirement to be agreed on")
+    time.sleep(1)  # many times what the primary takes to look again
+    joiner.process.send_signal(signal.SIGCONT)
     joiner.wait_ready()
     wait_for(lambda: gone in [entry["node_id"] for entry in network.anybody("/node/network/removable_nodes")["nodes"]],
              "the node to be removable")
