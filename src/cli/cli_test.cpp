@@ -3,6 +3,7 @@
 #include "cli/connection.h"
 #include "cli/failure.h"
 #include "cli/temporary_directory.h"
+#include "ledger/test_foreign.h"
 
 #include <gtest/gtest.h>
 
@@ -230,6 +231,32 @@ TEST_F(Identities, FilesThatAreSwappedAreNamed)
   EXPECT_EQ(ran.exit, usage);
   EXPECT_NE(ran.err.find("member0_privk.pem is not a certificate"), std::string::npos) << ran.err;
 }
+}
+
+namespace
+{
+struct ForeignSnapshot : ledger::ForeignLedger
+{
+  Ran verify(const char* service, const char* file) const
+  {
+    const auto snapshot = ledgers + "/service_b/snapshots/" + file;
+    const auto certificate = ledgers + "/" + service + "/common/service_cert.pem";
+    return run_with({"snapshot", "verify", snapshot.c_str(), "--service-cert", certificate.c_str()});
+  }
+};
+}
+
+TEST_F(ForeignSnapshot, IsVerifiedAgainstItsServiceAndNoOther)
+{
+  const auto good = verify("service_b", "snapshot_84_85.committed");
+  EXPECT_EQ(good.exit, ok) << good.err;
+  EXPECT_NE(good.out.find("evidence of the state at transaction 2.84\n"), std::string::npos) << good.out;
+  const auto other = verify("service_a", "snapshot_84_85.committed");
+  EXPECT_EQ(other.exit, static_cast<int>(Exit::not_verified));
+  EXPECT_EQ(other.out, "");
+  EXPECT_NE(other.err.find("does not verify"), std::string::npos) << other.err;
+  EXPECT_EQ(verify("service_b", "none").exit, failed);
+  EXPECT_EQ(verify("service_b", "../common/service_cert.pem").exit, static_cast<int>(Exit::not_verified));
 }
 
 TEST(Cli, WhatIsWrongIsToldWithoutTheControlCharactersThatItHolds)

@@ -31,7 +31,7 @@ Outcome run_snapshot_verify(const SnapshotOptions& options, Console& console)
     return refuse(
         Exit::not_verified, "the snapshot does not verify: " + printable(proven.error().describe()),
         "do not rely on it; check that the certificate is that of the service that took it");
-  console.out << "verified: the service vouches for the state at transaction "
+  console.out << "verified: the service signed evidence of the state at transaction "
               << TxId{snapshot->view(), snapshot->seqno}.to_string() << '\n'
               << "  digest   " << base::to_hex(base::as_view(crypto::sha256(snapshot->entry.bytes))) << '\n'
               << "  evidence " << proven->to_string() << '\n';

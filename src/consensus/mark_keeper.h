@@ -29,10 +29,6 @@ public:
     mark_ = mark;
     index_ = index;
   }
-  const Mark& mark() const
-  {
-    return mark_;
-  }
   /// With the next batch it is sealed at once: that is the first of a view.
   void seal_next()
   {

@@ -6,7 +6,6 @@
 #include "ledger/receipt.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace concordat::ledger

@@ -24,7 +24,8 @@ struct SnapshotFile
 
   /// Any bytes: Error::corrupt says what is wrong. Nothing is proven by it.
   static Result<SnapshotFile> parse(std::string_view bytes);
-  /// That the service vouches for it: the receipt is one of the service, and of this entry.
+  /// That the service signed a later transaction with the digest of this entry as its claims. Who wrote that
+  /// transaction is not proven: applications may let their callers choose claims.
   /// @return the transaction that carries the digest; Error::corrupt says which step failed
   Result<TxId> verify(const crypto::Certificate& service) const;
   /// The state, both domains. Error::corrupt also if the secret is not the one that was in force at `seqno`.

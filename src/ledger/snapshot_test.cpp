@@ -1,11 +1,8 @@
 #include "ledger/snapshot.h"
 
-#include "base/encoding.h"
 #include "crypto/hash.h"
 #include "kv/snapshot_bytes.h"
 #include "kv/write_set.h"
-#include "ledger/chunk_name.h"
-#include "ledger/entry_scanner.h"
 #include "ledger/receipt.h"
 #include "ledger/test_foreign.h"
 #include "ledger/test_service.h"
@@ -13,7 +10,6 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <optional>
 
 namespace concordat::ledger
 {
